@@ -82,19 +82,10 @@ def test_the_limits_of_the_page_are_those_of_the_formats(name):
 
 #: Vectors whose verdicts do not hang on the last digit of exp.
 VECTORS = [
-    [1000, 1001, 1002],
-    [-1000, -1001],
-    [0, -1000],
-    [1, 2, 3],
-    [88, 89, 3],
-    [10, 11, 12, 13, 14],
-    [60000, 1],
-    [70000, 1],
-    [5],
-    [float("-inf"), 0],
-    [0, -40],
-    [-87, -88, -105],
-]
+    [1000, 1001, 1002], [-1000, -1001], [0, -1000], [1, 2, 3], [88, 89, 3], [10, 11, 12, 13, 14],
+    [60000, 1], [70000, 1], [5], [float("-inf"), 0], [float("inf"), 0], [1000, float("nan"), 3],
+    [0, -40], [-87, -88, -105],
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
