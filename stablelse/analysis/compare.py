@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -140,42 +140,69 @@ _QUICK: dict[Function | LossFunction, int] = {
 }
 
 
-class Column(NamedTuple):
+class Column:
     """The results of one method on m vectors, in one format.
 
-    The arrays have shape (m,), except `values`, (m, 1) or (m, n), and `signs`, (m, 1). `verdicts`
-    are indices into `VERDICTS`. The remaining fields are for vectors that will be described.
+    `values` have the shape (m, 1) or (m, n), all other arrays (m,). `verdicts` are indices into
+    `VERDICTS`. Only vectors that will be shown are described.
     """
 
-    name: tuple[Method, str, str | None]
-    values: Array
-    verdicts: Array
-    ulps: Array
-    signs: Array | None = None
-    errors: Sequence[tuple[float, float]] = ()
-    bounds: Sequence[float | None] = ()
-    evaluation: Evaluation | None = None
-    findings: Findings | None = None
+    def __init__(self, yardstick: _Yardstick, candidate: Candidate) -> None:
+        self._yardstick, self._candidate = yardstick, candidate
+        problem, format_, shift = yardstick.problem, yardstick.format, candidate.shift
+        self.name = candidate.method, format_.name, shift and shift.name
+        self.values, self._signs, opposite = yardstick.exact, yardstick.signs, None
+        self._evaluation: Evaluation | None = None
+        if candidate.formula is not None:
+            self._evaluation = candidate.formula.evaluate(
+                yardstick.input, format_, shift and shift.rule, problem.weights
+            )
+            self.values = problem.of_formula(self._evaluation.value)
+            if yardstick.signs is not None:
+                self._signs = self._evaluation.sign
+                opposite = (self._signs * yardstick.signs < 0)[:, 0]
+        self.verdicts, self.ulps = judge(
+            self.values,
+            yardstick.exact,
+            format_,
+            problem.judged_as,
+            yardstick.unfit,
+            self._evaluation and self._evaluation.row,
+            opposite=opposite,
+        )
+        self._bounds: Sequence[float | None] = ()
+        if self._evaluation is not None:
+            is_wrong = self.verdicts != VERDICTS.index(Verdict.RIGHT)
+            self._findings = Findings(self._evaluation, problem.seen, is_wrong)
+            if yardstick.is_bounded:
+                self._bounds = yardstick.bounds(self._evaluation)
+        self._errors: Sequence[tuple[float, float]] = ()
+        if yardstick.is_measured:
+            # a result with the wrong sign has no right digit
+            given = self.values
+            if opposite is not None:
+                given = np.where(opposite[:, np.newaxis], np.nan, given)
+            self._errors = measured(given, yardstick.best, format_)
 
-    def result(self, row: int, function: Function | LossFunction) -> MethodResult:
+    def result(self, row: int) -> MethodResult:
         """Return the method's result on a row."""
-        method, format_, shift = self.name
+        function, (method, format_, shift) = self._yardstick.problem.function, self.name
         value, facts = self.values[row], dict[str, Any]()
-        if self.evaluation is None or self.findings is None:
+        if self._evaluation is None:
             facts["error_bound"] = 0.5
         else:
-            evaluation, findings = self.evaluation.row(row), tuple(self.findings.of(row))
+            evaluation, findings = self._evaluation.row(row), tuple(self._findings.of(row))
             facts = {"evaluation": evaluation, "findings": findings}
             if shift is not None:
                 facts["a"] = evaluation.results["a"][0]
-            bound = self.bounds[row] if self.bounds else None
+            bound = self._bounds[row] if self._bounds else None
             # a theorem holds if nothing overflowed or underflowed, or only harmlessly
             if bound is not None and all(f.harmless or f.kind in LOSSES for f in findings):
                 facts |= {"bound": bound, "theorem": bound_of(evaluation.formula).theorem}
-        if self.errors:
-            facts["relative_error"], facts["correct_digits"] = self.errors[row]
-        if self.signs is not None:
-            facts["sign"] = self.signs[row, 0]
+        if self._errors:
+            facts["relative_error"], facts["correct_digits"] = self._errors[row]
+        if self._signs is not None:
+            facts["sign"] = self._signs[row, 0]
         if function is Function.SOFTMAX:
             with np.errstate(all="ignore"):
                 facts["total"] = pairwise_sum(value)[0]
@@ -212,11 +239,11 @@ class Compared(Sequence[Comparison]):
     ) -> None:
         if not tried:
             raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
-        self.x, self._problem, self.place_of = x, problem, place_of
+        self.x, self._problem, self._place_of = x, problem, place_of
         is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
         is_bounded = errors is not False and problem.labels is None
         yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
-        self.columns = [yardstick.column(each) for yardstick in yardsticks for each in tried]
+        self.columns = [Column(yardstick, each) for yardstick in yardsticks for each in tried]
         self._first = yardsticks[0]
         self._conditions = self._first.condition_numbers()
 
@@ -232,7 +259,7 @@ class Compared(Sequence[Comparison]):
             minimum, maximum = first.x[row].min(), first.x[row].max()
         return Comparison(
             function=problem.function,
-            **self.place_of(row)._asdict(),
+            **self._place_of(row)._asdict(),
             n=n,
             x=self.x[row],
             weights=problem.weights_of(row, n),
@@ -241,7 +268,7 @@ class Compared(Sequence[Comparison]):
             maximum=maximum,
             condition_number=self._conditions[row] if self._conditions else None,
             value=_scalar_if_one(first.exact[row], problem.function),
-            results=tuple(column.result(row, problem.function) for column in self.columns),
+            results=tuple(column.result(row) for column in self.columns),
             elements=range(n),
         )
 
@@ -291,84 +318,42 @@ class _Yardstick:
     def __init__(
         self, problem: Problem, x: Array, format_: Format, is_measured: bool, is_bounded: bool
     ) -> None:
-        self._problem, self._format, self._input, self.x = problem, format_, x, format_.round(x)
-        self._is_measured, self._is_bounded = is_measured, is_bounded
-        self._unfit = does_not_fit(x, self.x)
+        self.problem, self.format, self.input, self.x = problem, format_, x, format_.round(x)
+        self.is_measured, self.is_bounded = is_measured, is_bounded
+        self.unfit = does_not_fit(x, self.x)
         if problem.rounded is not None:
             rounded = format_.round(problem.rounded)
-            self._unfit = self._unfit | does_not_fit(problem.rounded, rounded)
+            self.unfit = self.unfit | does_not_fit(problem.rounded, rounded)
         b = None if problem.weights is None else held(problem.weights, format_)
-        self.exact, self._signs = problem.exactly(self.x, format_, b)
+        self.exact, self.signs = problem.exactly(self.x, format_, b)
         self._cancels: Array | None = None
         if b is not None and is_bounded:
             sizes, _ = problem.exactly(self.x, format_, np.abs(b))
             with np.errstate(all="ignore"):
                 self._cancels = np.exp(np.subtract(sizes, self.exact, dtype=np.longdouble))[:, 0]
-        self._best = self.exact
+        self.best = self.exact
         if is_measured:
             wide = _wider(format_)
             wider, _ = problem.exactly(self.x.astype(wide.dtype), wide, b)
             # a value that the format cannot hold is rightly infinite in it
             truth = self.exact.astype(wide.dtype)
-            self._best = np.where(np.isfinite(self.exact), wider, truth)
+            self.best = np.where(np.isfinite(self.exact), wider, truth)
 
-    def column(self, candidate: Candidate) -> Column:
-        """Return the results of a method on all rows."""
-        problem, format_, shift = self._problem, self._format, candidate.shift
-        values, signs, evaluation, opposite = self.exact, self._signs, None, None
-        if candidate.formula is not None:
-            evaluation = candidate.formula.evaluate(
-                self._input, format_, shift and shift.rule, problem.weights
-            )
-            values = problem.of_formula(evaluation.value)
-            if self._signs is not None:
-                signs = evaluation.sign
-                opposite = (signs * self._signs < 0)[:, 0]
-        verdicts, ulps = judge(
-            values,
-            self.exact,
-            format_,
-            problem.judged_as,
-            self._unfit,
-            evaluation and evaluation.row,
-            opposite=opposite,
-        )
-        facts: dict[str, Any] = {}
-        if evaluation is not None:
-            is_wrong = verdicts != VERDICTS.index(Verdict.RIGHT)
-            facts["findings"] = Findings(evaluation, problem.seen, is_wrong)
-            if self._is_bounded:
-                facts["bounds"] = self._bounds(evaluation)
-        if self._is_measured:
-            # a result with the wrong sign has no right digit
-            given = values if opposite is None else np.where(opposite[:, None], np.nan, values)
-            facts["errors"] = measured(given, self._best, format_)
-        return Column(
-            name=(candidate.method, format_.name, shift and shift.name),
-            values=values,
-            verdicts=verdicts,
-            ulps=ulps,
-            signs=signs,
-            evaluation=evaluation,
-            **facts,
-        )
-
-    def _bounds(self, evaluation: Evaluation) -> list[float | None]:
+    def bounds(self, evaluation: Evaluation) -> list[float | None]:
         """Return for each row a bound on the relative error of the formula."""
-        assert isinstance(self._problem.function, Function), "no bound of a loss is known"
+        assert isinstance(self.problem.function, Function), "no bound of a loss is known"
         a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
-        y = logsumexp_of(self._problem.function, self.x, self._best)
-        errors = ElementaryErrors.of(self._format)
+        y = logsumexp_of(self.problem.function, self.x, self.best)
+        errors = ElementaryErrors.of(self.format)
         bounds = coefficients(evaluation.formula, self.x, y, a, errors, self._cancels)
-        return _known(bounds * self._format.unit_roundoff)
+        return _known(bounds * self.format.unit_roundoff)
 
     def condition_numbers(self) -> list[float | None]:
         """Return the condition number of the problem for each row, or nothing."""
-        if not self._is_bounded:
+        if not self.is_bounded:
             return []
-        assert isinstance(self._problem.function, Function), "nor its condition number"
-        function = self._problem.function
-        return _known(condition_number(function, self.x, self._best, self._cancels))
+        assert isinstance(self.problem.function, Function), "nor its condition number"
+        return _known(condition_number(self.problem.function, self.x, self.best, self._cancels))
 
 
 def _known(numbers: Array) -> list[float | None]:
