@@ -129,9 +129,9 @@ class Tally:
 def _badness(verdicts: Array, ulps: Array, x: Array) -> Array:
     """Return the sort keys of m rows: methods broken, size of the largest number, error: (m, 3)."""
     broken = (verdicts >= VERDICTS.index(BROKEN[0])).sum(axis=0)
-    with np.errstate(over="ignore"):  # of a longdouble
-        sizes = np.abs(x.max(axis=-1)).astype(np.float64)
-    sizes = np.nan_to_num(sizes, nan=np.inf, posinf=np.inf)
+    with np.errstate(all="ignore"):
+        sizes = np.abs(x.max(axis=-1).astype(np.float64))
+    sizes[np.isnan(sizes)] = np.inf
     is_lost = verdicts == VERDICTS.index(Verdict.DIGITS_LOST)
     lost = np.where(is_lost, np.nan_to_num(ulps), 0).max(axis=0)
     return np.stack([broken, np.where(broken > 0, sizes, 0), lost], axis=-1)
