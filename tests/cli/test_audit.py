@@ -154,7 +154,7 @@ def test_functions_of_the_user_are_peers(run, tmp_path, monkeypatch):
     for name, reason in {"wrong": "TypeError", "missing": "AttributeError"}.items():
         done = run(f"peers 1 2 --peer own_module.py:{name} --no-time --json")
         own, *_ = json.loads(done.out)["results"]
-        assert own["reason"].startswith(reason)
+        assert f"{reason}: " in own["reason"]
     assert "nowhere.py does not exist" in run("peers 1 --peer nowhere.py:f").err
 
 

@@ -224,6 +224,8 @@ FIXES = {
     "torch.exp(x).sum().log()": None,
     "jnp.log(jnp.sum(jnp.exp(x), 0))": "jax.nn.logsumexp(x, 0)",
     "tf.math.log(tf.reduce_sum(tf.exp(x), 1))": "tf.reduce_logsumexp(x, 1)",
+    "np.log(np.sum(np.exp(x), axis=(0, -1)))": "np.logaddexp.reduce(x, axis=(0, -1))",
+    "np.log(np.sum(np.exp(x) * 2))": None,
     "np.log(np.mean(np.exp(x)))": None,
     "np.log2(np.sum(np.exp(x)))": None,
     "torch.log(F.softmax(x, dim=1))": "F.log_softmax(x, dim=1)",
