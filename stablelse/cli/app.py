@@ -360,11 +360,6 @@ def run(args: list[str] | None) -> int:
 _UsageError: Any = typer.BadParameter.__mro__[2]
 
 
-_OUT_OF_MEMORY = (
-    "out of memory; lse, and softmax with --quiet or --output FILE.npy, take vectors of any length"
-)
-
-
 #: What else libraries and systems say when memory is out.
 _NO_MEMORY = re.compile("Cannot allocate memory|failed to map segment|can't start new thread")
 
@@ -384,7 +379,10 @@ def explanation(error: Exception) -> tuple[int, str]:
     if is_known:
         return 2, with_hint(str(error))
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
-        return 2, _OUT_OF_MEMORY
+        any_length = (
+            "lse, and softmax with --quiet or --output FILE.npy, take vectors of any length"
+        )
+        return 2, f"out of memory; {any_length}"
     if isinstance(error, FileNotFoundError) and error.filename is None:
         return 2, "the current folder no longer exists: change to one that does"
     if isinstance(error, OSError):

@@ -331,9 +331,6 @@ DEFAULTS = {
     for key, option in group.items()
 }
 
-#: Input options that also go with numbers as arguments.
-BESIDE_NUMBERS = ("mask", "weights", "temperature")
-
 #: The options for files and pipes alone.
 INPUT = ("file", "key", "axis", "column", "by", "row", "header", "skip_na", "delimiter", "decimal")
 
@@ -354,7 +351,7 @@ def parameters(command: str, names: str) -> Iterator[inspect.Parameter]:
 _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
     ("", lambda o: o.numbers and o.given(*INPUT),
      "{} is for files and pipes: it does not go with numbers as arguments"),
-    ("peers prove", lambda o: o.is_without_numbers and o.given(*INPUT, *BESIDE_NUMBERS),
+    ("peers prove", lambda o: o.is_without_numbers and o.given(*INPUT, "mask", "temperature"),
      "{} is for files and pipes: it does not go without a file"),
     ("", lambda o: o.save and o.given("quiet", "json", "format"),
      "--save saves a picture of the table: it does not go with {}"),

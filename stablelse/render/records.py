@@ -15,7 +15,6 @@ import numpy as np
 
 from stablelse.analysis.results import Elements, Errors, Steps
 from stablelse.analysis.steps import steps
-from stablelse.numerics.formats import Array
 from stablelse.render import Many, form
 from stablelse.render.numbers import json_number, json_numbers, number_text, number_texts
 
@@ -37,7 +36,7 @@ def record(result: Any) -> Any:
     if hasattr(result, "_fields") or is_dataclass(result):
         plain = {name: record(getattr(result, name)) for name in field_names(type(result))}
         if "x" in plain:
-            plain["x"] = input_record(result.x) if getattr(result, "is_whole", True) else None
+            plain["x"] = record(_wide(result.x)) if getattr(result, "is_whole", True) else None
         return plain
     if isinstance(result, Enum):
         return result.value
@@ -52,18 +51,12 @@ def record(result: Any) -> Any:
     return json_number(result)
 
 
-def input_record(x: Array | Elements | None) -> Any:
-    """Return a result's vector, if it is known, as numbers that read back the same.
-
-    Readers read nothing narrower than float64, in which 0.1 of float16 is 0.0999755859375.
-    """
+def _wide(x: Any) -> Any:
+    """Return a vector as numbers that read back the same."""
     if isinstance(x, Elements):
         return Elements(lambda: map(_wide, x))
-    return record(x if x is None else _wide(x))
-
-
-def _wide(x: Array) -> Array:
-    return x if x.dtype.kind in "iu" or x.dtype == np.longdouble else x.astype(np.float64)
+    # Readers read nothing narrower than float64, in which 0.1 of float16 is 0.0999755859375.
+    return x if x.dtype.kind in "iu" or x.dtype == np.longdouble else x.astype(float)
 
 
 def field_names(result_type: type) -> list[str]:

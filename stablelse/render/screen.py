@@ -62,9 +62,6 @@ _LINES, _FEWEST = 6, 3
 #: Steps are shown for at most this many elements.
 _ELEMENTS = 20
 
-#: The largest error of a correctly rounded value, in ulps.
-_PROVED = 0.5
-
 #: The results of the whole vector, row by row below the elements: a method shows the first symbol
 #: that its formula has.
 _SCALARS: dict[Function | LossFunction, tuple[tuple[str, ...], ...]] = {
@@ -239,7 +236,7 @@ class _Part:
             mark = self.glyphs.mark(facts.result.verdict)
             head = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[facts.result.verdict])
             yield hanging(why(facts), self.width, head.cell_len, head=head)
-        if self.bound > _PROVED:
+        if self.bound > 0.5:  # ulp: it may not be correctly rounded
             yield hanging(UNPROVED.format(self.bound), self.width, 3)
 
 
