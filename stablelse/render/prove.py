@@ -136,12 +136,15 @@ def _heading(proof: Proof) -> str:
     return f"{place}: " * bool(place) + f"{FUNCTION_NAMES[proof.function]}, line by line"
 
 
-def _setting(result: FormatProof | None, glyphs: Glyphs) -> str:
+def _setting(result: FormatProof, glyphs: Glyphs) -> str:
     """Return the numbers, the shift and the format of a derivation."""
-    if result is None:
-        return "for any a"
     numbers = counted(len(result.x), "number")
     return f"{numbers}, a = {shift_text(result, glyphs)}, in {result.format}"
+
+
+def _title(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> str:
+    heading = _heading(proof)
+    return f"{heading}: {_setting(result, glyphs)}" if result else f"{heading}, for any a"
 
 
 def _conclusions(
@@ -187,7 +190,7 @@ def proof_picture(proof: Proof, glyphs: Glyphs, width: int) -> Iterator[Text]:
         text = f"{glyphs.number(side.value)} {glyphs.mark(side.verdict)}"
         return Text(text, VERDICT_STYLES[side.verdict])
 
-    heading = _heading(proof) + ("" if proof.results else f", {_setting(None, glyphs)}")
+    heading = _heading(proof) if proof.results else _title(proof, None, glyphs)
     yield hanging(heading, width, 1, "bold")
     yield Text()
     yield from grid(
@@ -223,7 +226,7 @@ def markdown_lines(proof: Proof) -> Iterator[str]:
     """Yield the derivation in Markdown, with its formulas in dollars."""
     for place, result in enumerate(proof.results or (None,)):
         yield from [""] * bool(place)
-        title = f"{_heading(proof)}: {_setting(result, UNICODE)}"
+        title = _title(proof, result, UNICODE)
         yield "## " + re.sub(r"[\\`*_\[\]<>|$#~&]", r"\\\g<0>", title)
         table = [["", "equation", "by"]]
         for number, line in enumerate(_pairs(proof, result), start=1):
@@ -265,7 +268,7 @@ def latex_lines(proof: Proof) -> Iterator[str]:
             )
             for line in _pairs(proof, result)
         ]
-        yield f"% {_heading(proof)}: {_setting(result, ASCII)}; needs amsmath"
+        yield f"% {_title(proof, result, ASCII)}; needs amsmath"
         yield r"\begin{align*}"
         yield (" \\\\\n" if result is None else " \\\\[1ex]\n").join(lines)
         yield r"\end{align*}"
