@@ -11,9 +11,8 @@ import numpy as np
 
 from stablelse.analysis import Displayed
 from stablelse.analysis.peers import PeerComparison, Question, Task, ask, choose_peers
-from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS, Array, Format, UnknownFormatError
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, exact, exact_weighted
 
 
 class Case(NamedTuple):
@@ -116,24 +115,16 @@ def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> G
 
 def _questions(case: Case, format_: Format) -> Iterator[Question]:
     x = np.tile(format_.round(case.x), case.copies)[np.newaxis]
-    b = None if case.b is None else np.tile(format_.round(case.b), case.copies)[np.newaxis]
     given = x if case.dtype in FORMATS else x.astype(case.dtype)
-    for task in case.tasks:
-        yield Question(task, given, b, format_, _exact(case, task, x, format_))
-
-
-def _exact(case: Case, task: Task, x: Array, format_: Format) -> Array:
-    """Return the correctly rounded result, shape (1, k), of numbers that are all finite.
-
-    A log-sum-exp of copies is that of the numbers themselves, weighted by how many there are.
-    The gradient of a log-sum-exp is the softmax, whose NaN is a convention.
-    """
-    if task in (Task.SOFTMAX, Task.GRADIENT, Task.LOG_SOFTMAX):
-        is_log = task is Task.LOG_SOFTMAX
-        return exact(Function.LOG_SOFTMAX if is_log else Function.SOFTMAX, x, format_)
-    b = np.ones(len(case.x)) if case.b is None else np.array(case.b)
-    value, sign = decimals.logsumexp(format_.round(case.x), format_, b * case.copies)
-    return format_.round([[value, sign]] if task is Task.SIGNED else [[value]])
+    if case.b is not None:
+        (task,), b = case.tasks, format_.round([case.b])
+        value, sign = exact_weighted(x, b, format_)
+        right = np.append(value, sign, axis=1) if task is Task.SIGNED else value
+        yield Question(task, given, b, format_, right)
+        return
+    for task in case.tasks:  # the gradient is the softmax, whose NaN is a convention
+        function = Function.SOFTMAX if task is Task.GRADIENT else Function(task.value)
+        yield Question(task, given, None, format_, exact(function, x, format_))
 
 
 def trial_rows(format_: Format) -> Iterator[Array]:
