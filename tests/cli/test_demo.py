@@ -32,16 +32,6 @@ def test_every_scene_has_words():
     assert list(PAGES) == list(SCENES)
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-@pytest.mark.parametrize("name", OWN)
-def test_a_scene_fits_a_screen(name, columns, run):
-    done = run("demo", "--scene", name, columns=columns)
-    assert (done.code, done.err) == (0, "")
-    lines = done.out.splitlines()
-    assert len(lines) < 24  # one line is for the keys
-    assert max(map(len, lines)) <= columns
-
-
 @pytest.mark.parametrize("name", OWN)
 def test_the_command_of_a_scene_works(name, run):
     before, _, command = SCENES[name][0].rpartition("stablelse ")

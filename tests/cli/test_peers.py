@@ -54,14 +54,6 @@ def test_the_time_is_told(run):
     assert [bool(row["nanoseconds"]) for row in document["results"]] == [True, True, False]
 
 
-def test_the_gallery_fits_the_screen(run):
-    pytest.importorskip("ml_dtypes")
-    for columns in (80, 120):
-        lines = run("peers", "--peer", "logaddexp", columns=columns).out.splitlines()
-        assert max(map(len, lines)) <= columns
-        assert len(lines) <= 23
-
-
 def test_a_library_that_is_not_installed(run, monkeypatch):
     there = {"numpy", "stablelse"}
     monkeypatch.setattr(peers_module, "find_spec", lambda name: name if name in there else None)

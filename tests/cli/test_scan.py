@@ -15,18 +15,6 @@ ROOT = Path(__file__).parents[2]
 _ROWS = b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n"
 
 
-def test_one_screen_by_default(run):
-    """Unless every format breaks in its own way, the table, the worst rows and the bars fit."""
-    for function in ("lse", "softmax", "log-softmax"):
-        for columns in (80, 120):
-            args = ["scan", "--function", function, "--fail-on=none"]
-            lines = run(*args, columns=columns, stdin=_ROWS + b"7e4,1,2\n").out.splitlines()
-            whole = run(*args, "--all", columns=columns, stdin=_ROWS + b"7e4,1,2\n").out
-            assert len(lines) <= 23
-            assert all(name in whole for name in ("maxima", "minima", "spreads"))
-            assert max(map(len, (*lines, *whole.splitlines()))) <= columns
-
-
 @pytest.mark.parametrize(
     ("told", "code", "words"),
     [

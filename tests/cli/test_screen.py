@@ -1,8 +1,10 @@
-"""The screens of lse, softmax, log-softmax and nll: no taller than a screen, and what they say."""
+"""The screens: no taller than 23 lines, no wider than the terminal, and what they say."""
 
 import re
 
 import pytest
+
+from stablelse.analysis import demo
 
 #: Numbers that are hard to show.
 VECTORS = {
@@ -46,14 +48,28 @@ def test_up_to_six_numbers_fit_a_screen(x, dtype, command, run):
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("command", [c[0] for c in COMMANDS[:3]])
-@pytest.mark.parametrize("n", [7, 12, 1000, 30_000])
-def test_a_long_vector_fits_a_screen(command, n, run):
-    x = "".join(f"{i / 7 - 900:.17g}\n" for i in range(n)).encode()
-    done = run(command, stdin=x, columns=80)
-    assert done.code == 0
-    assert done.out.rstrip("\n").count("\n") < 24
-    assert max(map(len, done.out.split("\n"))) <= 80
+SCANNED = b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n7e4,1,2\n"
+LONG = "".join(f"{i / 7 - 900:.17g}\n" for i in range(30_000)).encode()
+
+#: Other commands, and their input.
+OTHERS = [
+    *((f"demo --scene {name}", b"") for name in demo.SCENES),
+    *((f"sweep 1000 1001 1002 --function {f}", b"") for f in ("lse", "softmax", "log-softmax")),
+    *((f"scan --fail-on=none --function {f}", SCANNED) for f in ("lse", "softmax", "log-softmax")),
+    ("peers --peer logaddexp", b""),
+    *((command, LONG[:size]) for (command,) in COMMANDS[:3] for size in (99, 250, 20_000, None)),
+]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(("command", "stdin"), OTHERS, ids=lambda value: str(value)[:50])
+def test_one_screen(command, stdin, columns, run):
+    pytest.importorskip("ml_dtypes")
+    done = run(command, stdin=stdin, columns=columns)
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.rstrip("\n").split("\n")
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= columns
 
 
 def test_all_has_a_row_for_every_element(run):

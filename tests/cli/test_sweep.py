@@ -51,11 +51,3 @@ def test_intervals_lists_all_of_them(run):
     for row in rows(run(*args, "--format", "csv")):
         assert f"{row['first']} to {row['last']}\n" in listed
     assert run(*args, "--intervals", "--json").out == run(*args, "--json").out
-
-
-@pytest.mark.parametrize("function", ["lse", "softmax", "log-softmax"])
-def test_the_chart_is_one_screen(function, run):
-    done = run("sweep", "1000", "1001", "1002", "--function", function)
-    lines = (done.out + done.err).splitlines()
-    assert len(lines) <= 23
-    assert max(map(len, lines)) <= 80
