@@ -6,6 +6,7 @@ from the comments in functions.h, near.h, careful.h, long.h, weights.h, state.h 
 
 import ctypes
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -61,27 +62,25 @@ def _term_errors(x: np.ndarray, shift: np.ndarray, *words: np.ndarray) -> list[a
     return [sum(value, arb(0)) / (v - k * _ln2()).exp() - 1 for v, k, *value in columns]
 
 
-@_ratio("quick exponential: 2^-74.86")
+def _exponential(phases, rng, count, bound, phase, *accurate, results):
+    x, shift = _arguments(rng, count)
+    words = phases.vectors(phase, x, shift, *accurate, results=results)
+    return _largest(_term_errors(x, shift, *words), [bound] * x.size)
+
+
+@_ratio("quick exponential")
 def _quick(phases, rng, count):
-    x, shift = _arguments(rng, count)
-    errors = _term_errors(x, shift, *phases.vectors("phase_exponential", x, shift, 0, results=2))
-    return _largest(errors, [2**-74.86] * x.size)
+    return _exponential(phases, rng, count, 2**-74.86, "phase_exponential", 0, results=2)
 
 
-@_ratio("accurate exponential: 2^-81.83")
+@_ratio("accurate exponential")
 def _accurate(phases, rng, count):
-    x, shift = _arguments(rng, count)
-    errors = _term_errors(x, shift, *phases.vectors("phase_exponential", x, shift, 1, results=2))
-    return _largest(errors, [2**-81.83] * x.size)
+    return _exponential(phases, rng, count, 2**-81.83, "phase_exponential", 1, results=2)
 
 
 @_ratio("narrow exponential: NARROW_TERM")
 def _narrow(phases, rng, count):
-    x, shift = _arguments(rng, count)
-    errors = _term_errors(
-        x, shift, *phases.vectors("phase_narrow_exponential", x, shift, results=1)
-    )
-    return _largest(errors, [2**-52] * x.size)
+    return _exponential(phases, rng, count, 2**-52, "phase_narrow_exponential", results=1)
 
 
 @_ratio("near exponential: NEAR_TERM")
@@ -147,19 +146,8 @@ def _sum_ratio(phases, rng, count, tier):
     return worst
 
 
-@_ratio("narrow sum")
-def _narrow_sum(phases, rng, count):
-    return _sum_ratio(phases, rng, count, NARROW)
-
-
-@_ratio("quick sum")
-def _quick_sum(phases, rng, count):
-    return _sum_ratio(phases, rng, count, QUICK)
-
-
-@_ratio("accurate sum")
-def _accurate_sum(phases, rng, count):
-    return _sum_ratio(phases, rng, count, ACCURATE)
+for _name, _tier in (("narrow", NARROW), ("quick", QUICK), ("accurate", ACCURATE)):
+    _ratio(f"{_name} sum")(partial(_sum_ratio, tier=_tier))
 
 
 @_ratio("careful: lambda")

@@ -3,11 +3,9 @@
 For every function, format and shape, a new process times one call of each library in turn, on each
 family of inputs, round after round, and takes the fastest of each. A ratio is the peer's time
 divided by ours; the worst family counts, and the table names it. STABLELSE_KERNEL selects the
-kernel. --write puts the tables on the pages with their marks; --from uses the output of an earlier
-run, and measures nothing.
+kernel. --write puts the tables on the pages with their marks.
 
-    python tests/benchmarks/speed.py [--rounds N] [--threads one|all] [--from FILE] [--write]
-        [--function NAME]... [--format FORMAT]... [--shape ROWSxCOLUMNS]...
+    python tests/benchmarks/speed.py [--rounds N] [--threads one|all] [--write] [--shape MxN]...
 """
 
 import argparse
@@ -17,6 +15,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from time import perf_counter, sleep
 
@@ -167,28 +166,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", choices=["one", "all"], default="one")
-    parser.add_argument("--from", dest="kept", type=Path, metavar="FILE")
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--format", action="append", choices=FORMATS)
-    parser.add_argument("--shape", action="append", metavar="ROWSxCOLUMNS")
-    parser.add_argument("--function", action="append", choices=FUNCTIONS)
+    parser.add_argument("--shape", action="append", metavar="MxN")
     options = parser.parse_args()
     header = ["function", "format", "shape", "N(0,1), ns", "slowest / fastest", SPECIAL]
     header += [f"{peer} / stablelse" for peer in PEERS]
     rows, said = [], setting(options.threads)
-    if options.kept:
-        lines = options.kept.read_text("utf-8").splitlines()
-        cells = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines)
-        rows = [row for row in cells if row[0] in FUNCTIONS]
-        said = next((line for line in lines if line.startswith("Families: ")), said)
-    else:
-        for function in options.function or FUNCTIONS:
-            for format_ in options.format or FORMATS:
-                for shape in options.shape or SHAPES:
-                    case = function, format_, shape
-                    found = in_own_process(*case, options.rounds, options.threads)
-                    rows.append(row(found, *case))
-                    print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+    for case in product(FUNCTIONS, FORMATS, options.shape or SHAPES):
+        rows.append(row(in_own_process(*case, options.rounds, options.threads), *case))
+        print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     long = f"{pages.table(header, rows)}\n{said}\n"
     if options.write:
         kernel = said.partition("kernel ")[2].partition(";")[0]

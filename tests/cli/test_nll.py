@@ -77,40 +77,6 @@ def test_vectors_that_are_columns(run, tmp_path):
     assert [float(line) for line in done.out.split()] == right.tolist()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "float8_e5m2"])
-def test_every_method_is_told(dtype, files, run):
-    from stablelse.numerics.formats import find_format
-    from stablelse.numerics.formulas import NAIVE, SHIFTED, find_shift
-
-    format_ = find_format(dtype)
-    common = ["--logits", files / "x.npy", "--labels", files / "y.npy", "--dtype", dtype]
-    done = run("nll", *common, "--json")
-    found = json.loads(done.out)
-    rows, rounded = np.arange(40), format_.round(LOGITS)
-    _, _, (function, naive) = NAIVE.items()
-    formulas = {
-        "naive": naive.evaluate(LOGITS, format_).value,
-        "shifted": SHIFTED[function].evaluate(LOGITS, format_, find_shift("max").rule).value,
-    }
-    right = {name: -value[rows, LABELS].astype(float) for name, value in formulas.items()}
-    right["exact"] = stablelse.nll(rounded, LABELS, reduction="none").astype(float)
-    for place, (name, losses) in enumerate(right.items()):
-        told = [loss["results"][place] for loss in found["losses"]]
-        assert {result["method"] for result in told} == {name}
-        values = np.array([float(result["value"]) for result in told])
-        printed = np.array([float(str(format_.round(loss))) for loss in losses])
-        assert np.array_equal(format_.round(values), format_.round(printed), equal_nan=True)
-        total = found["totals"][place]
-        verdicts = [result["verdict"] for result in told]
-        for verdict in ("right", "digits_lost"):
-            assert total[verdict] == verdicts.count(verdict)
-        assert sum(total[name] for name in ("right", "digits_lost", "broken")) == len(told)
-    exact_total = found["totals"][-1]
-    mean = stablelse.nll(rounded.astype(float), LABELS)
-    assert format_.round(float(exact_total["value"])) == format_.round(mean)
-    assert (exact_total["ulps"], exact_total["verdict"]) == (0, "right")
-
-
 @pytest.mark.parametrize("more", ["", "--steps", "--grad"])
 def test_rows_that_are_asked_for_are_shown_in_full(more, run):
     rows = b"1000,2,0\n3,4,1\n5,6,0\n"
