@@ -73,8 +73,9 @@ class Findings:
         self._found: list[_Trouble] = []
         n = evaluation.results["x"].shape[-1]
         wrong = np.flatnonzero(is_wrong)
-        losses = _losses(evaluation.row(wrong), None if labels is None else labels[wrong])
-        lost = {symbol: (kind, factor) for symbol, kind, factor in losses}
+        lost: dict[str, tuple[FindingKind, Array]] = {}
+        if wrong.size:
+            lost = dict(_losses(evaluation.row(wrong), None if labels is None else labels[wrong]))
         is_seen = np.ones(1, bool)
         for operation in evaluation.operations:
             if operation.kind is Kind.SUM and labels is not None:
@@ -320,7 +321,7 @@ _CANCELLED = 0.5
 
 def _losses(
     evaluation: Evaluation, labels: Array | None
-) -> Iterator[tuple[str, FindingKind, Array]]:
+) -> Iterator[tuple[str, tuple[FindingKind, Array]]]:
     """Yield the error that operations left in each result, in units of u times it, or else 0."""
     results = evaluation.results
     normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
@@ -355,7 +356,7 @@ def _losses(
                 cancels &= np.isfinite(first) & np.isfinite(second)
                 factor = np.where(cancels, np.maximum(second, 1) / scale, 0)
             if (factor >= HARM).any():
-                yield operation.symbol, kind, factor
+                yield operation.symbol, (kind, factor)
 
 
 _LOSING = frozenset({Kind.SUM, Kind.LOG, Kind.ADD, Kind.SUBTRACT})

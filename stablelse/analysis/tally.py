@@ -97,19 +97,24 @@ class Tally:
         before = self._count
         self._count += len(found)
         self._numbers += len(found) * found[0].n
-        badness = dict(enumerate(_badness(verdicts, ulps, x).tolist(), start=before))
-        worst = max(badness, key=badness.__getitem__)  # the first of equally bad ones
-        if all(badness[worst] > other for _, other in self._worst.values()):
-            self._worst = {worst: (found[worst - before], badness[worst])}
-        broken = [place for place, bad in badness.items() if bad[0] and place >= _FIRST]
-        self._broken = [*self._broken, *broken][:_FIRST]
-        wanted: Any = badness
+        badness, rows = _badness(verdicts, ulps, x), np.arange(len(found))
+
+        def pair(place: int) -> tuple[Comparison, list[float]]:
+            return found[place - before], badness[place - before].tolist()
+
+        broken = before + np.flatnonzero(badness[:, 0])
+        self._broken = [*self._broken, *broken[broken >= _FIRST][:_FIRST].tolist()][:_FIRST]
+        for keys in badness.T:
+            rows = rows[keys[rows] == keys[rows].max()]
+        worst = before + int(rows[0])  # the first of equally bad ones
+        if all(pair(worst)[1] > other for _, other in self._worst.values()):
+            self._worst = {worst: pair(worst)}
+        wanted: Sequence[int] = range(before, self._count)
         is_too_many = self._count > _MOST or self._numbers > _MOST_NUMBERS
         if is_too_many and not self._every and self._count > 2 * _FIRST:
-            wanted = {*range(_FIRST), *self._broken}
+            wanted = [*range(_FIRST), *self._broken]
             self._kept = {place: self._kept[place] for place in self._kept if place in wanted}
-        for place in filter(wanted.__contains__, badness):
-            self._kept[place] = found[place - before], badness[place]
+        self._kept |= {place: pair(place) for place in wanted if place >= before}
 
     def summary(self) -> Summary:
         """Return the results of all vectors so far."""
