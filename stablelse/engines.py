@@ -24,7 +24,7 @@ from itertools import chain
 from threading import Event, Thread
 from time import monotonic
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from stablelse import __version__
 from stablelse.analysis.stream import StreamState
@@ -98,15 +98,10 @@ def _added(block: Block, state: StreamState) -> StreamState:
         return state.update(block.values, block.source, block.missing, block.begin)
 
 
-class Folded(NamedTuple):
-    """The states of some parts, and the readers' notes about them, each note once."""
-
-    states: list[StreamState]
-    notes: tuple[Note, ...]
-
-
-def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded:
-    """Add the numbers of a part to fresh copies of some states.
+def fold_part(
+    part: Part, states: Sequence[StreamState], first: Block
+) -> tuple[list[StreamState], list[Note]]:
+    """Add the numbers of a part to fresh copies of some states; return these, and all notes.
 
     If vectors are not rows, the part must have the columns of the block `first`.
     """
@@ -122,7 +117,7 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded
             yield block
 
     fold(checked(), fresh, threads=1)  # a cluster has enough workers
-    return Folded(fresh, tuple(notes))
+    return fresh, notes
 
 
 def fold_parts(

@@ -258,10 +258,9 @@ def _of_one_source(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> It
     last = 0
     for stack in chain([first], stacks):
         last = stack.first + len(stack.values) - 1
-        for number in range(stack.first, last + 1):
-            if number in missing:
-                missing.remove(number)
-                yield stack.part(number - stack.first, number + 1 - stack.first)
+        for number in sorted(number for number in missing if stack.first <= number <= last):
+            missing.remove(number)
+            yield stack.part(number - stack.first, number + 1 - stack.first)
         if not missing:
             return
     plural = "vector" if last == 1 else "vectors"

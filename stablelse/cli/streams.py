@@ -121,12 +121,13 @@ class LongInput:
         """Fold all files in parts into one state, or one per column."""
         first, meter = next(blocks), self._meter
         meter.gauge.count = 0  # the workers read the beginning again
-        states, notes = [state.fresh() for state in states], dict[str, Note]()
+        states = [state.fresh() for state in states]
 
-        def take(part: Part, folded: engines.Folded) -> None:
-            for mine, theirs in zip(states, folded.states, strict=True):
+        def take(part: Part, folded: tuple[list[StreamState], list[Note]]) -> None:
+            for mine, theirs in zip(states, folded[0], strict=True):
                 mine.merge(theirs)
-            notes.update({note.text: note for note in folded.notes} | notes)
+            for note in folded[1]:
+                NOTES.note_of_numbers(note)
             meter.gauge.count += part.size
             meter.tell(sum(state.count for state in states), part.name)
 
@@ -141,8 +142,6 @@ class LongInput:
             self._request.timeout,
             meter.warn,
         )
-        for note in notes.values():
-            NOTES.note_of_numbers(note)
         return states
 
     def compare(self, stream: Stream, job: Job) -> Iterator[Comparison]:

@@ -83,7 +83,7 @@ def on_cluster(path, first, states, address):
     work = partial(fold_part, states=states, first=first)
     cut = partial(split_file, part_bytes=PART)
     state = states[0].fresh()
-    fold_parts([path], cut, work, lambda _, folded: state.merge(folded.states[0]), address)
+    fold_parts([path], cut, work, lambda _, folded: state.merge(folded[0][0]), address)
     return state.value
 
 

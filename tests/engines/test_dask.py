@@ -69,7 +69,7 @@ def folded(path, cluster, part_bytes, ahead=1000):
 
     def take(part, folded):
         parts.append(part)
-        state.merge(folded.states[0])
+        state.merge(folded[0][0])
 
     split = partial(split_file, part_bytes=part_bytes)
     work = partial(engines.fold_part, states=[StreamState()], first=first)
