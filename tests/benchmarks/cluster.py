@@ -152,7 +152,7 @@ def costs(path, first):
         "read_s": reading,
         "fold_s": whole - reading,
         "pass_s": least_time(lambda: pickle.loads(pickle.dumps(found)), 100),
-        "merge_s": least_time(lambda: states[0].fresh().merge(found.states[0]), 100),
+        "merge_s": least_time(lambda: states[0].fresh().merge(found[0][0]), 100),
         "state_bytes": len(pickle.dumps(found)),
         "task_bytes": len(pickle.dumps(part)),
         "task_s": overhead(part),
