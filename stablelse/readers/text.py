@@ -150,7 +150,7 @@ def _decoded(source: Source, data: bytearray, first: int, before: int) -> Piece:
         what = f"line {line}, byte {byte}: 0x{data[error.start]:02x} is not UTF-8"
         hint = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
         raise not_text(source, what, hint) from None
-    return Piece(first, text.removeprefix("\ufeff") if first == 1 else text)
+    return Piece(first, text if before or first > 1 else text.removeprefix("\ufeff"))
 
 
 def text(source: Source, options: ReadOptions) -> Iterator[Block]:
@@ -321,9 +321,8 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
     is_all = positions == range(layout.width)
     # If NumPy gets all columns, it counts cells itself.
     widths = set() if is_all else {len(line.split(delimiter)) for line in lines if line}
-    is_long = max(map(len, lines)) > MAX_LITERAL and re.search(
-        rf"[^\n{re.escape(delimiter or ' ')}]{{{MAX_LITERAL + 1}}}", text
-    )
+    long = (line.split(delimiter) for line in lines if len(line) > MAX_LITERAL)
+    is_long = any(max(map(len, cells)) > MAX_LITERAL for cells in long)
     if not text or is_long or widths - {layout.width}:
         return None
     # float64's spelling counts for every dtype: NumPy's longdouble also takes 0x10, nan(1) and,
