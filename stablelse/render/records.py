@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from itertools import chain, islice
+from itertools import chain, islice, repeat
+from operator import add
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +53,11 @@ def record(result: Any) -> Any:
 
 
 def _wide(x: Any) -> Any:
-    """Return a vector as numbers that read back the same."""
+    """Return a vector, if it is known, as numbers that read back the same."""
     if isinstance(x, Elements):
         return Elements(lambda: map(_wide, x))
     # Readers read nothing narrower than float64, in which 0.1 of float16 is 0.0999755859375.
-    return x if x.dtype.kind in "iu" or x.dtype == np.longdouble else x.astype(float)
+    return x if x is None or x.dtype.kind in "iu" or x.dtype == np.longdouble else x.astype(float)
 
 
 def field_names(result_type: type) -> list[str]:
@@ -105,12 +106,17 @@ def json_lines(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterat
 
 def json_line(record: dict[str, Any]) -> Iterator[str]:
     """Yield a record as a line of JSON."""
+    return _ended(_json(SCHEMA | record, None), "\n")
+
+
+def _ended(parts: Iterable[str], end: str) -> Iterator[str]:
+    """Yield parts and their end, even if one fails: a valid document can say it is incomplete."""
     try:
-        yield from _json(SCHEMA | record, None)
+        yield from parts
     except Exception:
-        yield "\n"
+        yield end
         raise
-    yield "\n"
+    yield end
 
 
 def _incomplete(error: Exception) -> dict[str, str]:
@@ -147,32 +153,21 @@ def _json(value: Any, line: str | None = "\n") -> Iterator[str]:
     """Yield a value in one line, or, given how lines begin, each of its items in a line."""
     inner = "" if line is None else f"{line}  "
     encoder = _Encoder(ensure_ascii=False, allow_nan=False, separators=(f",{inner or ' '}", ": "))
+    separators = chain([inner], repeat(encoder.item_separator))
     items = value.values() if isinstance(value, dict) else value
     if isinstance(value, Elements):
+        texts = (encoder.encode(json_numbers(part))[1:-1] for part in value)
         yield "["
-        separator = inner
-        try:
-            for part in value:
-                yield f"{separator}{encoder.encode(json_numbers(part))[1:-1]}"
-                separator = encoder.item_separator
-        except Exception:  # the document stays valid, and will say that it is incomplete
-            yield f"{line or ''}]"
-            raise
-        yield f"{line or ''}]"
+        yield from _ended(map(add, separators, texts), f"{line or ''}]")
     elif not isinstance(value, (dict, list)) or not value:
         yield encoder.encode(value)
     elif any(isinstance(each, (dict, list, Elements)) for each in items):
         begin, end = "{}" if isinstance(value, dict) else "[]"
-        separator = f"{begin}{inner}"
-        try:
-            for name in value if isinstance(value, dict) else range(len(value)):
-                yield separator + (f"{encoder.encode(name)}: " if isinstance(name, str) else "")
-                yield from _json(value[name], line and inner)
-                separator = encoder.item_separator
-        except Exception:
-            yield f"{line or ''}{end}"
-            raise
-        yield f"{line or ''}{end}"
+        names = [f"{encoder.encode(name)}: " for name in value] if begin == "{" else repeat("")
+        nested = (_json(each, line and inner) for each in items)
+        parts = (chain(each[:2], each[2]) for each in zip(separators, names, nested, strict=False))
+        yield begin
+        yield from _ended(chain.from_iterable(parts), f"{line or ''}{end}")
     else:
         text = encoder.encode(value)
         yield f"{text[0]}{inner}{text[1:-1]}{line or ''}{text[-1]}"

@@ -1,5 +1,6 @@
 """The command that proves the identities: what it reads, prints and refuses."""
 
+import json
 import re
 
 import pytest
@@ -85,3 +86,9 @@ def test_markdown_tables_have_as_many_cells_in_every_row(run):
         for table in re.findall(r"(?:^\|.*\n)+", out, re.MULTILINE):
             assert len({line.count("|") for line in table.splitlines()}) == 1
         assert out.count("$") % 2 == 0
+
+
+def test_symbols_alone_have_a_record(run):
+    done = run("prove lse --json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["equations"]
