@@ -51,10 +51,7 @@ def ways(format_: Format) -> tuple[Way, ...]:
 
 
 class Threshold(NamedTuple):
-    """Where exp leaves a format: the largest x for which exp is finite, or for which it is 0.
-
-    Of spreads it is the largest a - x whose exp(x - a) is not 0: those above it can vanish.
-    """
+    """Where exp leaves a format; of spreads, the largest a - x whose exp(x - a) is not 0."""
 
     format: str
     kind: str  # "overflow" or "vanishing" above it, or "underflow" below it
@@ -91,8 +88,7 @@ class Distribution(NamedTuple):
     @classmethod
     def of(cls, numbers: Array, edges: Array) -> Distribution:
         """Count numbers, shape (m,); the edges are in order, without the infinite ones."""
-        is_nan = np.isnan(numbers)
-        some = numbers[~is_nan] if is_nan.any() else numbers
+        some = numbers[~np.isnan(numbers)]
         bins = np.searchsorted(edges, some, side="left")
         return cls(
             (-np.inf, *edges.tolist(), np.inf),

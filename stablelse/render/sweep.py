@@ -207,14 +207,15 @@ def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
     begin = 0.0 if range_.start >= least else firsts[0]
     end = 1.0 if range_.end <= largest else lasts[-1]
     middles = [(last + first) / 2 for last, first in zip(lasts, firsts[1:], strict=False)]
+    ends = pairwise([0.0, begin, *middles, end, 1.0])
+    unfit = Verdict.DOES_NOT_FIT
     bar = [
-        Stretch(segment.verdict, *bound)
-        for segment, bound in zip(segments, pairwise([begin, *middles, end]), strict=True)
+        Stretch(verdict, *bounds)
+        for verdict, bounds in zip(
+            [unfit, *(s.verdict for s in segments), unfit], ends, strict=True
+        )
+        if verdict is not unfit or bounds[0] < bounds[1]
     ]
-    if begin > 0:
-        bar.insert(0, Stretch(Verdict.DOES_NOT_FIT, 0.0, begin))
-    if end < 1:
-        bar.append(Stretch(Verdict.DOES_NOT_FIT, end, 1.0))
     groups = (list(group) for _, group in groupby(bar, key=lambda stretch: stretch.verdict))
     return [Stretch(group[0].verdict, group[0].begin, group[-1].end) for group in groups]
 
