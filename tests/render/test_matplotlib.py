@@ -23,8 +23,8 @@ def swept(**arguments):
 @pytest.mark.parametrize("suffix", _BEGINNINGS)
 def test_the_same_figure_is_the_same_bytes(suffix, run, tmp_path, monkeypatch):
     """In Python and from the command, whatever the user's settings; no window is opened."""
-    monkeypatch.setenv("MPLBACKEND", "garbage")
     matplotlib = pytest.importorskip("matplotlib")
+    monkeypatch.setenv("MPLBACKEND", "garbage")
     first = figure(swept(), suffix)
     assert first.startswith(_BEGINNINGS[suffix])
     assert b"CreationDate" not in first
