@@ -60,38 +60,6 @@ def test_numbers_beyond_float64_have_a_screen(command, run):
     assert "e^(1e400) is too big for longdouble" in done.out
 
 
-@pytest.mark.parametrize(
-    ("options", "vectors"),
-    [
-        ([], [[1, 2], [3, 4]]),
-        (["--by", "columns"], [[1, 3], [2, 4]]),
-        (["--by", "all"], [[1, 2, 3, 4]]),
-        (["--column", "b"], [[2, 4]]),
-        (["--column", "2", "--column", "a"], [[2, 1], [4, 3]]),
-        (["--row", "2"], [[3, 4]]),
-        (["--row", "2", "--row", "1"], [[1, 2], [3, 4]]),
-    ],
-)
-def test_what_a_vector_is(options, vectors, run, tmp_path):
-    file = tmp_path / "x.csv"
-    file.write_text("a,b\n1,2\n3,4\n")
-    done = run("lse", "--file", file, "-q", *options)
-    assert [float(v) for v in done.out.split()] == [stablelse.logsumexp(v) for v in vectors]
-
-
-def test_skip_na_and_decimal_comma(run):
-    expected = run("lse", "-q", "1", "2").out
-    assert run("lse", "-q", "--skip-na", stdin=b"1\nNA\n2\n").out == expected
-    assert run("lse", "-q", "--decimal", ",", stdin=b"1,0;2,0\n").out == expected
-
-
-def test_files_and_standard_input(run, tmp_path):
-    np.save(tmp_path / "a.npy", np.array([[1.0, 2], [3, 4]]))
-    done = run("lse", "-q", "-f", tmp_path / "a.npy", "-f", "-", stdin=b"5,6\n")
-    rows = [[1.0, 2], [3, 4], [5, 6]]
-    assert [float(line) for line in done.out.split()] == [stablelse.logsumexp(x) for x in rows]
-
-
 def test_arguments_leave_standard_input_alone(process):
     """Nothing is ever written to the pipe, and the command does not wait for it."""
     reader, writer = os.pipe()

@@ -38,14 +38,6 @@ def test_one_vector_of_several_files(run, golden, tmp_path):
     golden("several.txt", run("lse", "-f", "a.csv", "-f", "b.npy").out)
 
 
-def test_rows_of_other_lengths(run, tmp_path):
-    (tmp_path / "a.csv").write_text("1,2\n")
-    (tmp_path / "b.csv").write_text("1,2,3\n4,5,6\n")
-    done = run("lse", "-q", "-f", "a.csv", "-f", "b.csv", "--by", "rows")
-    rows = ([1, 2], [1, 2, 3], [4, 5, 6])
-    assert [float(line) for line in done.out.split()] == [stablelse.logsumexp(row) for row in rows]
-
-
 def test_a_row_of_each_file(run, tmp_path):
     parts(tmp_path / "parts")
     done = run("lse", "--file", "parts", "--row", "1", "--json")
@@ -57,9 +49,6 @@ def test_a_row_of_each_file(run, tmp_path):
 
 def test_a_key(run, tmp_path):
     np.savez("x.npz", a=np.arange(3.0), b=np.arange(4.0))
-    assert float(run("lse", "-q", "-f", "x.npz", "--key", "b").out) == stablelse.logsumexp(
-        np.arange(4.0)
-    )
     document = json.loads(run("lse", "-f", "x.npz", "-k", "a", "--json").out)
     assert document["vectors"][0]["source"] == "x.npz['a']"
 

@@ -1,6 +1,5 @@
 """stablelse nll: labels from anywhere, everything that can be wrong with them, and the output."""
 
-import io
 import json
 import math
 
@@ -16,65 +15,10 @@ LABELS = RNG.integers(0, 5, 40)
 
 @pytest.fixture
 def files(tmp_path):
-    """The same logits and labels in several kinds of files."""
+    """Logits and labels."""
     np.save(tmp_path / "x.npy", LOGITS)
     np.save(tmp_path / "y.npy", LABELS)
-    np.savez(tmp_path / "both.npz", x=LOGITS, y=LABELS)
-    np.savetxt(tmp_path / "x.csv", LOGITS, "%.17g", ",")
-    (tmp_path / "y.csv").write_text("digit\n" + "".join(f"{y}\n" for y in LABELS))
-    (tmp_path / "row.txt").write_text(" ".join(map(str, LABELS)))
-    both = np.column_stack([LOGITS[:, :2], LABELS, LOGITS[:, 2:]])
-    np.savetxt(tmp_path / "both.csv", both, "%.17g", ",", header="a,b,y,c,d,e", comments="")
-    many = np.column_stack([LABELS, LABELS[::-1]])
-    np.savetxt(tmp_path / "many.csv", many, "%d", ",", header="y,z", comments="")
     return tmp_path
-
-
-#: Where logits and labels can be.
-PLACES = {
-    "npy": ["--logits", "x.npy", "--labels", "y.npy"],
-    "text": ["--file", "x.csv", "--labels", "y.csv"],
-    "a row of labels": ["--logits", "x.npy", "--labels", "row.txt"],
-    "keys": ["--logits", "both.npz", "--key", "x", "--labels", "both.npz", "--label-key", "y"],
-    "a column by name": ["--logits", "both.csv", "--label-column", "y"],
-    "a column by number": ["--logits", "both.csv", "--label-column", "3"],
-    "columns": ["-f", "both.csv", *(w for c in "abcde" for w in ("-c", c)), "--label-column", "y"],
-    "a column of another": ["-f", "x.csv", "--labels", "many.csv", "--label-column", "y"],
-}
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_labels_from_anywhere(place, files, run, monkeypatch):
-    monkeypatch.chdir(files)
-    losses = stablelse.nll(LOGITS, LABELS, reduction="none")
-    done = run("nll", *PLACES[place], "--quiet", "--reduction", "none")
-    assert (done.code, done.err) == (0, "")
-    assert [float(line) for line in done.out.split()] == losses.tolist()
-    for reduction in ("mean", "sum"):
-        done = run("nll", *PLACES[place], "--quiet", "--reduction", reduction)
-        total = math.fsum(losses)
-        assert float(done.out) == (total / len(losses) if reduction == "mean" else total)
-    done = run("nll", *PLACES[place], "--quiet", "--grad")
-    gradient = np.loadtxt(io.StringIO(done.out))
-    assert np.array_equal(gradient, stablelse.nll_grad(LOGITS, LABELS, reduction="none"))
-
-
-def test_a_pipe_and_columns(run):
-    text = b"1000,1\n1001,2\n1002,3\n"
-    done = run("nll", "--label", "2", "--quiet", stdin=b"1000\n1001\n1002\n")
-    assert float(done.out) == stablelse.nll([1000, 1001, 1002], 2)
-    done = run("nll", "--by", "columns", "--labels", "/dev/null", stdin=text)
-    assert "/dev/null is empty" in done.err
-    done = run("nll", "--label", "0", "--row", "2", "--quiet", stdin=text)
-    assert float(done.out) == stablelse.nll([1001, 2], 0)
-
-
-def test_vectors_that_are_columns(run, tmp_path):
-    (tmp_path / "y").write_text("0\n2\n")
-    options = ["nll", "--by", "columns", "--labels", tmp_path / "y", "-q", "--reduction", "none"]
-    done = run(*options, stdin=b"1000,1\n1001,2\n1002,3\n")
-    right = stablelse.nll([[1000, 1001, 1002], [1, 2, 3]], [0, 2], reduction="none")
-    assert [float(line) for line in done.out.split()] == right.tolist()
 
 
 @pytest.mark.parametrize("more", ["", "--steps", "--grad"])
