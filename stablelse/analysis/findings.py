@@ -36,10 +36,8 @@ from stablelse.analysis.results import DIGIT, VERDICTS, Finding, FindingKind, Ve
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import (
     Evaluation,
-    Formula,
     Kind,
     Operation,
-    evaluate_part,
     pairwise_sum,
 )
 from stablelse.numerics.functions import Function, correct_digits, relative_error, ulp_error
@@ -108,14 +106,6 @@ def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
             for kind, where in _masks(evaluation, operation):
                 harmless = _harmless(evaluation, operation, kind, where, n)
                 yield _described(evaluation, _Trouble(operation, kind, where, harmless), ...)
-
-
-def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]:
-    """Find what goes wrong in one number of a stream that is its own shift, apart from sums."""
-    x = np.array([number])
-    shift = format_.round(x)
-    evaluation = evaluate_part(formula, x, format_, {"a": shift, "s": np.ones_like(shift)})
-    yield from find_in_part(evaluation, 1)
 
 
 def sum_overflow(total: Any, format_: Format) -> Finding:
@@ -257,14 +247,7 @@ def additions(levels: Sequence[Array]) -> Iterator[tuple[Array, Array, Array]]:
 
 # ---- Whether it mattered
 
-_SMALL = frozenset(
-    {
-        FindingKind.INPUT_UNDERFLOW,
-        FindingKind.TERM_UNDERFLOW,
-        FindingKind.SUBNORMAL,
-        FindingKind.QUOTIENT_UNDERFLOW,
-    }
-)
+_SMALL = frozenset({*_SHRINKING.values(), FindingKind.SUBNORMAL})
 
 
 def _harmless(
@@ -385,8 +368,7 @@ def _is_exact(evaluation: Evaluation) -> Array:
     """Return which sums are exp(0) = 1 plus what was absorbed, so nothing is rounded: (m, 1)."""
     if "b" in evaluation.results:
         return np.zeros((len(evaluation.value), 1), bool)
-    (exponential,) = (op for op in evaluation.operations if op.symbol == "e")
-    exponents = evaluation.results[exponential.operands[0].symbol]
+    exponents = evaluation.results["d" if evaluation.formula.is_shifted else "x"]
     exact: Array = (exponents == 0).any(axis=-1, keepdims=True) & (evaluation.results["s"] == 1)
     return exact
 
@@ -402,17 +384,7 @@ def _absorbed(evaluation: Evaluation, total: Array) -> Array:
 
 # ---- Verdicts
 
-_PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
-
-UNDERFLOWS = frozenset(
-    {
-        FindingKind.INPUT_UNDERFLOW,
-        FindingKind.TERM_UNDERFLOW,
-        FindingKind.QUOTIENT_UNDERFLOW,
-        FindingKind.SUM_UNDERFLOW,
-        FindingKind.LOG_OF_ZERO,
-    }
-)
+UNDERFLOWS = frozenset({*_SHRINKING.values(), FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO})
 
 
 class Departure(NamedTuple):
@@ -492,9 +464,8 @@ class Departure(NamedTuple):
         For the ruined ones, the arguments say what happened while they were evaluated; `unfit`
         comes from `does_not_fit`. A right result may be `max_ulp` ulps off.
         """
-        found: Array = np.where(
-            self.ulps > max_ulp, _PLACES[Verdict.DIGITS_LOST], _PLACES[Verdict.RIGHT]
-        )
+        right, digits_lost = map(VERDICTS.index, (Verdict.RIGHT, Verdict.DIGITS_LOST))
+        found: Array = np.where(self.ulps > max_ulp, digits_lost, right)
         no_number = self.wrong_class | self.has_nan
         may_vanish = no_number | (function is Function.SOFTMAX)
         # if several things ruined a result, the last one that holds is the reason
@@ -509,8 +480,8 @@ class Departure(NamedTuple):
         )
         ruined = self.is_ruined(format_, function)
         for holds, verdict in reasons:
-            found[ruined & holds] = _PLACES[verdict]
-        found[unfit] = _PLACES[Verdict.DOES_NOT_FIT]
+            found[ruined & holds] = VERDICTS.index(verdict)
+        found[unfit] = VERDICTS.index(Verdict.DOES_NOT_FIT)
         return found
 
 

@@ -18,7 +18,6 @@ import numpy as np
 from stablelse.analysis.findings import (
     UNDERFLOWS,
     Departure,
-    find_at,
     find_in_part,
     measured,
     sum_overflow,
@@ -178,7 +177,11 @@ class FormatState:
         index = int(np.argmax(struck))
         element, place = block.place(begin + index)
         count = int(np.count_nonzero(struck))
-        for finding in find_at(_FORMULAS[method], x[index], self.format):
+        number = x[index : index + 1]
+        shift = self.format.round(number)  # here each number is its own shift
+        reduced = {"a": shift, "s": np.ones_like(shift)}
+        evaluation = evaluate_part(_FORMULAS[method], number, self.format, reduced)
+        for finding in find_in_part(evaluation, 1):
             if finding.symbol == symbol:
                 self.findings[method].add(
                     replace(finding, element=element, place=place, occurrences=count)
