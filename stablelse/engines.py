@@ -29,17 +29,8 @@ from typing import Any, TypeVar
 from stablelse import __version__
 from stablelse.analysis.stream import StreamState
 from stablelse.numerics.threads import available, limited
-from stablelse.readers import (
-    Block,
-    Note,
-    Part,
-    ReadError,
-    check_columns,
-    in_one_line,
-    in_order,
-    read_part,
-    shown,
-)
+from stablelse.readers import Part, check_columns, read_part
+from stablelse.readers.blocks import Block, Note, ReadError, in_one_line, in_order, shown
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")

@@ -47,7 +47,7 @@ def pytest_sessionstart(session):
 def pytest_pyfunc_call(pyfuncitem):
     """Skip tests that fail with the program's own error about a missing extra."""
     from stablelse.numerics.formats import UnknownFormatError
-    from stablelse.readers import ReadError
+    from stablelse.readers.blocks import ReadError
 
     try:
         return (yield)

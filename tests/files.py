@@ -10,7 +10,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks, read_source
+from stablelse.readers import open_blocks, read_source
+from stablelse.readers.blocks import ReadError, ReadOptions
+from stablelse.readers.sources import file_source
 
 
 def piped(data, name="x", **options):

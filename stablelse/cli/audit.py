@@ -18,7 +18,8 @@ from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.cli.progress import meter_of
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function, LossFunction
-from stablelse.readers import Beside, ReadError, ReadOptions, Vectors, count
+from stablelse.readers.blocks import ReadError, ReadOptions, count
+from stablelse.readers.vectors import Beside, Vectors
 
 #: The options of the logits' file, and those of the file of values.
 _OPTIONS = {"--file": "--values", "--key": "--values-key"}

@@ -14,7 +14,9 @@ from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array
 from stablelse.numerics.rows import masked
-from stablelse.readers import Beside, Block, Note, ReadError, ReadOptions, count, open_files
+from stablelse.readers import open_files
+from stablelse.readers.blocks import Block, Note, ReadError, ReadOptions, count
+from stablelse.readers.vectors import Beside
 
 _HINT = re.compile(r"(.*)([;:] .*--[a-z].*)", re.DOTALL)
 _OPTION = re.compile(r"--[a-z][a-z-]*")

@@ -17,7 +17,8 @@ from stablelse.cli.progress import NOTES, Meter
 from stablelse.files import check_sink, identity, is_replaced, open_sink, stream_of
 from stablelse.numerics.formats import Array, Format
 from stablelse.printable import printable
-from stablelse.readers import Note, ReadError, find_files, is_url
+from stablelse.readers.blocks import Note, ReadError
+from stablelse.readers.sources import find_files, is_url
 from stablelse.render import Many, form
 from stablelse.render.numbers import number_texts
 

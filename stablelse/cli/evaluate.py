@@ -30,7 +30,7 @@ from stablelse.cli.values import (
 )
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
-from stablelse.readers import Stream
+from stablelse.readers.vectors import Stream
 from stablelse.render import Many
 from stablelse.render.numbers import place_text
 

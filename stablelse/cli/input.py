@@ -28,19 +28,10 @@ from stablelse.numerics.formulas import (
     find_shift,
 )
 from stablelse.numerics.functions import Function
-from stablelse.readers import (
-    Block,
-    By,
-    Gauge,
-    ReadError,
-    ReadOptions,
-    Stream,
-    Vectors,
-    open_files,
-    parse_numbers,
-    vectors,
-    vectors_or_streams,
-)
+from stablelse.readers import open_files
+from stablelse.readers.blocks import Block, By, Gauge, ReadError, ReadOptions
+from stablelse.readers.literals import parse_numbers
+from stablelse.readers.vectors import Stream, Vectors, vectors, vectors_or_streams
 from stablelse.render.numbers import number_text, place_text
 
 #: The errors whose message the user reads, without a traceback.

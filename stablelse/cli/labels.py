@@ -14,19 +14,9 @@ from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array
 from stablelse.numerics.targets import classes_text
-from stablelse.readers import (
-    Beside,
-    Block,
-    By,
-    Passes,
-    ReadError,
-    ReadOptions,
-    Vectors,
-    find_files,
-    one_column,
-    split_last,
-    vectors,
-)
+from stablelse.readers.blocks import Block, By, ReadError, ReadOptions
+from stablelse.readers.sources import find_files
+from stablelse.readers.vectors import Beside, Passes, Vectors, one_column, split_last, vectors
 
 #: The source of a single label in errors.
 _ALONE = "--label"

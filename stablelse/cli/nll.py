@@ -16,7 +16,8 @@ from stablelse.cli.labels import read_labelled
 from stablelse.cli.options import Request
 from stablelse.cli.values import values_of
 from stablelse.numerics.functions import LossFunction
-from stablelse.readers import ReadError, Vectors, count
+from stablelse.readers.blocks import ReadError, count
+from stablelse.readers.vectors import Vectors
 from stablelse.render import Many
 from stablelse.render.records import record
 

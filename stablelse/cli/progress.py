@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from stablelse.cli import tell
 from stablelse.files import before_end, signals_held
 from stablelse.printable import printable
-from stablelse.readers import Gauge, Note, ReadError, Vectors, find_files, is_url
+from stablelse.readers.blocks import Gauge, Note, ReadError
+from stablelse.readers.sources import find_files, is_url
+from stablelse.readers.vectors import Vectors
 
 if TYPE_CHECKING:
     from stablelse.cli.options import Request

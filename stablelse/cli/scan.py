@@ -20,7 +20,7 @@ from stablelse.cli.input import find_formats, open_numbers, place_of
 from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import installed_formats
-from stablelse.readers import vectors
+from stablelse.readers.vectors import vectors
 from stablelse.render.scan import failure_text
 
 

@@ -22,19 +22,10 @@ from stablelse.cli.progress import NOTES, Meter
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
-from stablelse.readers import (
-    Block,
-    By,
-    Note,
-    Part,
-    Passes,
-    Stream,
-    find_files,
-    is_url,
-    keeping,
-    open_spool,
-    split_file,
-)
+from stablelse.readers import Part, split_file
+from stablelse.readers.blocks import Block, By, Note
+from stablelse.readers.sources import find_files, is_url, keeping, open_spool
+from stablelse.readers.vectors import Passes, Stream
 
 #: How many bytes of spooled numbers are read back at once.
 _SPOOLED = 1 << 22

@@ -19,7 +19,8 @@ from stablelse.analysis.results import Comparison
 from stablelse.files import open_sink
 from stablelse.numerics.formats import find_format
 from stablelse.printable import printable
-from stablelse.readers import ReadError, parse_numbers
+from stablelse.readers.blocks import ReadError
+from stablelse.readers.literals import parse_numbers
 from stablelse.render.export import to_svg
 from stablelse.render.lab import HELP, KEYS, broken_text, command_text, status_text
 from stablelse.render.numbers import number_text

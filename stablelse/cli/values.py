@@ -22,7 +22,8 @@ from stablelse.cli.progress import NOTES, Meter, meter_of
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, does_not_fit
-from stablelse.readers import By, Note, ReadError, Stream, Vectors, count
+from stablelse.readers.blocks import By, Note, ReadError, count
+from stablelse.readers.vectors import Stream, Vectors
 from stablelse.render import Many
 from stablelse.render.numbers import number_text
 

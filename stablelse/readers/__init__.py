@@ -20,51 +20,18 @@ from typing import NamedTuple
 from stablelse.readers.blocks import (
     DEFAULTS,
     Block,
-    By,
-    Gauge,
     Note,
     ReadError,
     ReadOptions,
     changed,
     count,
-    in_one_line,
-    in_order,
     in_pieces,
     list_names,
     quoted,
     shown,
     whole_rows,
 )
-from stablelse.readers.literals import parse_numbers
-from stablelse.readers.sources import (
-    SIGNATURES,
-    Source,
-    file_source,
-    find_files,
-    is_url,
-    keeping,
-    open_source,
-    open_spool,
-    unpacked,
-)
-from stablelse.readers.vectors import (
-    Beside,
-    Passes,
-    Stream,
-    Vectors,
-    one_column,
-    split_last,
-    vectors,
-    vectors_or_streams,
-)
-
-__all__ = [
-    "Beside", "Block", "By", "Gauge", "Note", "Part", "Passes", "ReadError", "ReadOptions",
-    "Stream", "Vectors", "check_columns", "count", "file_source", "find_files", "in_one_line",
-    "in_order", "is_url", "keeping", "one_column", "open_blocks", "open_files", "open_spool",
-    "parse_numbers", "read_part", "read_source", "shown", "split_file", "split_last",
-    "vectors", "vectors_or_streams",
-]  # fmt: skip
+from stablelse.readers.sources import SIGNATURES, Source, find_files, is_url, open_source, unpacked
 
 
 def open_files(

@@ -24,7 +24,8 @@ from dask import config as settings  # noqa: E402
 
 import stablelse  # noqa: E402
 from stablelse import StreamState, engines  # noqa: E402
-from stablelse.readers import Block, ReadError, open_blocks, split_file  # noqa: E402
+from stablelse.readers import open_blocks, split_file  # noqa: E402
+from stablelse.readers.blocks import Block, ReadError  # noqa: E402
 
 X = np.random.default_rng(7).normal(0, 300, 30_000)
 TRUTH = stablelse.logsumexp(X)

@@ -7,7 +7,7 @@ import pytest
 
 from stablelse import StreamState
 from stablelse.engines import fold
-from stablelse.readers import Block, ReadError
+from stablelse.readers.blocks import Block, ReadError
 
 SOURCES = ("a.csv", "b.csv")
 

@@ -35,11 +35,8 @@ from stablelse.numerics.formulas import Method, candidates, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.numerics.rows import Rows
 from stablelse.readers import (
-    ReadError,
-    ReadOptions,
     arrays,
     blocks,
-    file_source,
     open_blocks,
     read_part,
     read_source,
@@ -47,6 +44,8 @@ from stablelse.readers import (
     tables,
     text,
 )
+from stablelse.readers.blocks import ReadError, ReadOptions
+from stablelse.readers.sources import file_source
 
 #: The longest line on stderr.
 MAX_LINE = 500

@@ -19,8 +19,9 @@ from files import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks, read_source
-from stablelse.readers.sources import Source
+from stablelse.readers import open_blocks, read_source
+from stablelse.readers.blocks import ReadError, ReadOptions
+from stablelse.readers.sources import Source, file_source
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 

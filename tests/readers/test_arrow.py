@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from files import TABLE_WRITERS, complaint, gathered, ipc_file, parquet_file
 
-from stablelse.readers import By, ReadError, ReadOptions, open_blocks
+from stablelse.readers import open_blocks
+from stablelse.readers.blocks import By, ReadError, ReadOptions
 
 pa = pytest.importorskip("pyarrow")
 from pyarrow import feather, ipc  # noqa: E402  only with pyarrow

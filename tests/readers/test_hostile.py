@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from files import complaint, ipc_file, npy_header, npz, parquet_file, piped, saved
 
-from stablelse.readers import ReadError
+from stablelse.readers.blocks import ReadError
 
 #: Most memory of the command for any of these files, with the interpreter and pyarrow.
 MOST = 300 << 20

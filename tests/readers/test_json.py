@@ -9,8 +9,9 @@ from files import piped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import By, ReadError, ReadOptions, open_blocks, text
 from stablelse.readers import json as json_reader
+from stablelse.readers import open_blocks, text
+from stablelse.readers.blocks import By, ReadError, ReadOptions
 
 
 @pytest.fixture

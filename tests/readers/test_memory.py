@@ -20,7 +20,8 @@ BOUND = 32 << 20
 
 CODE = """
 import itertools, json, resource, sys
-from stablelse.readers import ReadError, ReadOptions, open_blocks
+from stablelse.readers import open_blocks
+from stablelse.readers.blocks import ReadError, ReadOptions
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 blocks = open_blocks(sys.argv[1], ReadOptions(**json.loads(sys.argv[2])))
 before = peak()

@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from stablelse.readers import ReadError, ReadOptions, find_files, open_files
+from stablelse.readers import open_files
+from stablelse.readers.blocks import ReadError, ReadOptions
+from stablelse.readers.sources import find_files
 
 
 @pytest.fixture(autouse=True)

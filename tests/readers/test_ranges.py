@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from files import complaint, gathered, npz, parquet_file, saved
 
-from stablelse.readers import ReadError, ReadOptions, open_blocks, read_part, split_file, text
+from stablelse.readers import open_blocks, read_part, split_file, text
+from stablelse.readers.blocks import ReadError, ReadOptions
 from stablelse.readers.sources import Source
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from files import complaint, gathered, npz, saved
 
-from stablelse.readers import ReadError, find_files, open_blocks, open_files, sources
+from stablelse.readers import open_blocks, open_files, sources
+from stablelse.readers.blocks import ReadError
+from stablelse.readers.sources import find_files
 
 fsspec = pytest.importorskip("fsspec")
 

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from files import complaint, gathered, saved
 
-from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks
+from stablelse.readers import open_blocks
+from stablelse.readers.blocks import ReadError, ReadOptions
+from stablelse.readers.sources import file_source
 
 
 @pytest.mark.parametrize("data", [b"1\n2\n3\n", saved(np.array([1.0, 2, 3]))], ids=["text", "npy"])

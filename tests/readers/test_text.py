@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import ReadError, file_source, parse_numbers, text
-from stablelse.readers import ReadOptions as Options
-from stablelse.readers.literals import is_missing
+from stablelse.readers import text
+from stablelse.readers.blocks import ReadError
+from stablelse.readers.blocks import ReadOptions as Options
+from stablelse.readers.literals import is_missing, parse_numbers
+from stablelse.readers.sources import file_source
 
 INF, NAN = np.inf, np.nan
 

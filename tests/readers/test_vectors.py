@@ -8,17 +8,9 @@ from files import complaint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import (
-    Beside,
-    Block,
-    By,
-    ReadError,
-    ReadOptions,
-    one_column,
-    open_blocks,
-    split_last,
-    vectors,
-)
+from stablelse.readers import open_blocks
+from stablelse.readers.blocks import Block, By, ReadError, ReadOptions
+from stablelse.readers.vectors import Beside, one_column, split_last, vectors
 
 
 def blocks(*arrays, missing=None, columns=None):
