@@ -110,8 +110,10 @@ class FormatState:
     def __init__(self, dtype: str, plain: bool) -> None:
         self.format: Format = find_format(dtype)
         self.plain = plain
-        self.naive = RunningNaive(dtype)
-        self.shifted = RunningShifted(dtype)
+        self.sums: dict[Method, Any] = {
+            Method.NAIVE: RunningNaive(dtype),
+            Method.SHIFTED: RunningShifted(dtype),
+        }
         self.right = RunningLogSumExp(dtype)
         # Python floats: some formats have no infinity
         self._minimum = self._least = np.inf  # of all numbers, and of those above -inf
@@ -157,16 +159,14 @@ class FormatState:
         if not x_max <= self.format.overflow_threshold:
             large = (x > self.format.overflow_threshold) & np.isfinite(x)
             self._look(Method.NAIVE, "e", x, large, block, begin)
-        before = self.naive.total
-        terms = self.naive.take(x, x_max, scratch)
-        if terms is not None and np.isinf(self.naive.total) and np.isfinite(terms).all():
-            sums = np.cumsum(terms) + before
-            index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else len(x) - 1
-            self._overflow(Method.NAIVE, *block.place(begin + index))
-        before = self.shifted.total
-        self.shifted.take(x, x_max, scratch)
-        if np.isfinite(before) and np.isinf(self.shifted.total):
-            self._overflow(Method.SHIFTED, *block.place(begin + len(x) - 1))
+        for method, mine in self.sums.items():
+            before = mine.total
+            terms = mine.take(x, x_max, scratch)
+            overflows = np.isfinite(before) and np.isinf(mine.total)
+            if overflows and np.isfinite(terms).all():
+                sums = np.cumsum(terms) + before
+                index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else len(x) - 1
+                self._overflow(method, *block.place(begin + index))
 
     def _look(
         self, method: Method, symbol: str, x: Array, struck: Array, block: _Block, begin: int
@@ -194,11 +194,8 @@ class FormatState:
 
     def merge(self, other: FormatState, first: str, rows: int, end: tuple[int, Place]) -> None:
         """Merge what follows: it begins in `first` after `rows` rows, and ends at `end`."""
-        pairs: list[tuple[Method, Any, Any]] = [
-            (Method.NAIVE, self.naive, other.naive),
-            (Method.SHIFTED, self.shifted, other.shifted),
-        ]
-        for method, mine, theirs in pairs:
+        for method, mine in self.sums.items():
+            theirs = other.sums[method]
             were_finite = np.isfinite(mine.total) and np.isfinite(theirs.total)
             mine.merge(theirs)
             if were_finite and np.isinf(mine.total):
@@ -241,14 +238,14 @@ class FormatState:
         if not self.plain:
             return [exact]
         return [
-            self._textbook(Method.NAIVE, self.naive),
-            self._textbook(Method.SHIFTED, self.shifted, self.shifted.shift),
+            self._textbook(Method.NAIVE),
+            self._textbook(Method.SHIFTED, self.sums[Method.SHIFTED].shift),
             exact,
         ]
 
-    def _textbook(self, method: Method, sums: Any, a: Any = None) -> MethodResult:
+    def _textbook(self, method: Method, a: Any = None) -> MethodResult:
         """Return the result of a textbook method, with its findings or else its bound."""
-        formula, largest = _FORMULAS[method], self.maximum[np.newaxis]
+        formula, sums, largest = _FORMULAS[method], self.sums[method], self.maximum[np.newaxis]
         facts: dict[str, Any] = {}
         reduced = {"s": self.format.round([sums.total])}
         if a is not None:
@@ -367,8 +364,9 @@ class StreamState:
         """Return an empty state for what follows; it knows which naive sums are infinite."""
         state = StreamState([side.format.name for side in self.sides], self.plain)
         for mine, theirs in zip(self.sides, state.sides, strict=True):
-            if mine.naive.is_settled:
-                theirs.naive.total = mine.naive.total
+            naive = mine.sums[Method.NAIVE]
+            if naive.is_settled:
+                theirs.sums[Method.NAIVE].total = naive.total
         return state
 
     def update(
