@@ -34,25 +34,29 @@ class Axis:
 
     def __init__(self, format_: Format, room: int, gutter: int = GUTTER) -> None:
         self.low, self.high = float(format_.underflow_threshold), float(format_.overflow_threshold)
+        self.span = self.high - self.low
         self.width = min(room, _WIDEST) - gutter - 1
         self.side = self.width // 5
         self.right = self.width - self.side  # the first cell beyond the window's right end
+        # Each end of the window has a cell, and the ends of the axis are for infinities.
+        last = self.width - 1
+        self.zones = (
+            range(1, self.side - 1),
+            range(self.side, self.right),
+            range(self.right + 1, last),
+        )
 
     def place(self, x: float) -> tuple[range, int]:
         """Return the cells in which a point may be drawn, and the one where it is.
 
-        Cells are evenly spaced in the window, each end of it has one, and beyond they get denser.
+        Cells are evenly spaced in the window; beyond it they get denser.
         """
-        span = self.high - self.low
-        if x < self.low:  # the ends are for infinities
-            zone, share = range(1, self.side - 1), 1 / (1 + (self.low - x) / span)
+        if x < self.low:
+            zone, share = self.zones[0], 1 / (1 + (self.low - x) / self.span)
         elif x > self.high:
-            zone, share = (
-                range(self.right + 1, self.width - 1),
-                1 - 1 / (1 + (x - self.high) / span),
-            )
+            zone, share = self.zones[2], 1 - 1 / (1 + (x - self.high) / self.span)
         else:
-            zone, share = range(self.side, self.right), (x - self.low) / span
+            zone, share = self.zones[1], (x - self.low) / self.span
         return zone, zone[min(int(share * len(zone)), len(zone) - 1)]
 
     def nearest(self, numbers: Sequence[float], cell: int) -> int:
@@ -62,14 +66,12 @@ class Axis:
 
     def number(self, cell: int) -> float:
         """Return the number in the middle of a cell: the inverse of `place`."""
-        span = self.high - self.low
-        if cell < self.side:
-            share = (max(cell, 1) - 0.5) / (self.side - 2)
-            return self.low - span * (1 / min(share, 1) - 1)
-        if cell >= self.right:
-            share = (self.width - 1 - min(cell, self.width - 2) - 0.5) / (self.side - 2)
-            return self.high + span * (1 / min(share, 1) - 1)
-        return self.low + span * (cell - self.side + 0.5) / (self.right - self.side)
+        part = (cell >= self.side) + (cell >= self.right)
+        zone = self.zones[part]
+        share = (min(max(cell, zone[0]), zone[-1]) - zone[0] + 0.5) / len(zone)
+        if part == 0:
+            return self.low - self.span * (1 / share - 1)
+        return self.low + self.span * (share if part == 1 else 1 / (1 - share))
 
 
 def ruler(
@@ -88,10 +90,10 @@ def ruler(
     x = format_.round(comparison.x if comparison.elements else ends)
     shifted = {result.shift: result for result in formulas if result.shift is not None}
     naive = next((result for result in formulas if result.shift is None), None)
-    lines = [("x", _in_float64(x), naive)]
+    lines = [("x", _minus(x, 0), naive)]
     for shift, result in shifted.items():
         name = f"x {glyphs.minus} {'a' if len(shifted) == 1 else shift}"
-        lines.append((name, _exponents(result, x), result))
+        lines.append((name, _minus(x, float(result.a)), result))
     gutter = max(len(name) for name, *_ in lines) + 3
     axis = Axis(format_, width, gutter)
     yield Text(" " * gutter) + _heading(axis, format_, glyphs)
@@ -150,17 +152,10 @@ def _drawn(
     return Text.assemble(*cells)
 
 
-def _exponents(result: MethodResult, x: Array) -> Array:
-    """Return a method's exponents: x minus the shift."""
-    evaluation = result.evaluation
-    if evaluation is not None and "d" in evaluation.results:
-        return _in_float64(evaluation.results["d"])
-    return _in_float64(x) - float(result.a)
-
-
-def _in_float64(x: Array) -> Array:
-    with np.errstate(over="ignore"):  # a longdouble beyond float64 lies outside the ruler
-        return x.astype(float)
+def _minus(x: Array, a: float) -> Array:
+    # A longdouble beyond float64 lies outside the ruler; inf - inf has no place on it.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return x.astype(float) - a
 
 
 @picture
