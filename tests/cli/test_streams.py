@@ -20,19 +20,6 @@ LONG = "".join(f"{x / 10}\n" for x in range(-9000, 9000)).encode()
 VALUES = np.array(LONG.split(), np.float64)
 
 
-@pytest.mark.parametrize("kind", ["file", "pipe"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_the_value_alone(run, tmp_path, kind, dtype):
-    path = tmp_path / "x.txt"
-    path.write_bytes(LONG)
-    given = {"stdin": LONG} if kind == "pipe" else {}
-    named = [] if kind == "pipe" else ["--file", path]
-    done = run("lse", "-q", "--dtype", dtype, *named, **given)
-    truth = stablelse.logsumexp(VALUES.astype(dtype))
-    value = np.dtype(dtype).type(done.out)
-    assert value == truth
-
-
 def test_the_place_is_that_of_the_file_it_is_in(run, tmp_path):
     for number, top in enumerate((1, 2, 800)):
         x = np.zeros((5000, 2))

@@ -16,6 +16,7 @@ CUBE = np.arange(24.0).reshape(2, 3, 4) ** 2 / 7
 LABELS = np.array([[0, 1, 2], [3, 0, 1]])
 LOSSES = nll(CUBE.reshape(6, 4), LABELS.ravel(), reduction="none")
 LONG = np.random.default_rng(3).normal(size=20_000) * 300
+INFINITE = ["inf", "nan", "-inf"]
 
 #: The texts of files.
 TEXTS = {
@@ -30,6 +31,7 @@ ARRAYS = {
     "x": X, "m": KEPT, "m-integers": KEPT.astype(np.uint8), "b": B, "b-one": ONE, "cube": CUBE,
     "fortran": np.asfortranarray(CUBE), "big": CUBE > 5, "y": LABELS, "y-flat": LABELS.ravel(),
     "y-1": LABELS.reshape(6, 1), "vector": CUBE[0, 0], "long": LONG, "long-m": LONG > 0,
+    "pairs": LONG.reshape(-1, 2), **{f"long-{x}": np.append(LONG, float(x)) for x in INFINITE},
     "x32": X.astype(np.float32), "x16": X.astype(np.float16), "x-t": X.T, "b-t": B.T,
 }  # fmt: skip
 
@@ -65,6 +67,11 @@ CASES = [
     *((f"lse 1 1000 2 --mask {mask}", logsumexp([1, 2])) for mask in ("m-row", "m-column")),
     ("lse -f long.npy --mask long-m.npy", logsumexp(LONG[LONG > 0])),
     ("softmax -f long.npy --mask long-m.npy", softmax(LONG, where=LONG > 0)),
+    # long vectors
+    ("lse -f long.npy", logsumexp(LONG)),
+    ("softmax -f pairs.npy --by all", softmax(LONG)),
+    ("softmax -f pairs.npy --by columns", softmax(LONG.reshape(-1, 2), axis=0).T),
+    *((f"softmax -f long-{x}.npy", softmax(np.append(LONG, float(x)))) for x in INFINITE),
     *((f"lse -f cube.npy --mask big.npy --axis {axis}",
        along(axis, np.where(CUBE > 5, CUBE, -np.inf))) for axis in (0, 2)),
     ("softmax --skip-na --mask m-digits --empty uniform | -inf,2,NA\\n1,3,NA\\n",

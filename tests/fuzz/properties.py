@@ -22,7 +22,6 @@ from fuzz.strategies import (
     SEEDS,
     damaged_files,
     printed,
-    texts,
     written_texts,
 )
 
@@ -363,7 +362,6 @@ def _hex(value) -> list[str]:
 #: A strategy for the cases, and what must hold for each.
 PROPERTIES = {
     **{kind: (damaged_files(kind), read_every_way) for kind in SEEDS},
-    "texts": (texts(), text_readers_agree),
     "written": (written_texts(), written_texts_are_read_back),
     "commands": (commands, commands_end_well),
     "printed": (printed, what_is_printed_is_read_back),

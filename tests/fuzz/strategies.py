@@ -198,43 +198,6 @@ def damaged_files(draw, kind: str) -> bytes:
 
 # Texts: cells that look like numbers to some parser, and layouts.
 
-_READ = st.sampled_from(["1", "-2.5", "3e5", "inf", "nan", "−1", "∞", "1D2", '"3"', "1.#INF", "0"])
-_ODD = st.one_of(
-    st.sampled_from(["1e400", "-1e-400", "0." + "0" * 330 + "1", "9" * 70_000]),
-    st.sampled_from(["a", '"c"', "_b", '"c d"', "é", "", "NA", '""', "#N/A", "# so", "4 # so"]),
-    st.sampled_from(["1_0", "0x1", '"1,5"', "1,5", "10%", "١", "１", '"5', " #NUM!", "nan(1)"]),
-    st.sampled_from(
-        ["\u00a06", "\u20036", "6\u3000", "\x0c2", "1\x0b", "\x1c1", "\ufeff1", "7\x85"]
-    ),
-    st.just("1\x00") | st.text('01.e+-#" \u00a0xXdDnaif−∞(,;\t\x0c', max_size=6),
-)
-#: What a user may say about a text.
-TEXT_OPTIONS = [
-    *({}, {"decimal": ","}, {"skip_na": True}, {"columns": ("1",)}, {"dtype": "longdouble"}),
-    *({"columns": ("2", "1")}, {"header": False}, {"header": True}, {"delimiter": " "}),
-]
-
-
-@st.composite
-def texts(draw) -> tuple[bytes, dict]:
-    """Draw a text of rows with a few odd cells, most of one width, and options."""
-    width, height = draw(st.integers(1, 3)), draw(st.integers(1, 8))
-    rows = [[draw(_READ) for _ in range(width)] for _ in range(height)]
-    for odd in draw(st.lists(_ODD, max_size=2)):
-        rows[draw(st.integers(0, height - 1))][draw(st.integers(0, width - 1))] = odd
-    if draw(st.integers(0, 3)) == 0:
-        rows[draw(st.integers(0, height - 1))].append("1")
-    if draw(st.booleans()):
-        rows.insert(0, ["a", "b", "c"][:width])
-    delimiter = draw(st.sampled_from([",", ";", "|", "\t", " ", ", ", "  "]))
-    end = draw(st.sampled_from(["\n", "\r\n", "\r", "{}\n", " # so\n", "\n\n", "\n# so\n"]))
-    lines = [delimiter.join(row) + end.format(delimiter) for row in rows]
-    begin = draw(st.sampled_from(["", "", "\ufeff", "\n", "# so\n"]))
-    is_long = draw(st.integers(0, 9)) == 0
-    data = begin + "".join(lines) + "".join(lines[-1:] * 300 * is_long)
-    cut = draw(st.sampled_from([0, 0, 1, 2]))
-    return data[: len(data) - cut].encode(), draw(st.sampled_from(TEXT_OPTIONS))
-
 
 @st.composite
 def written_texts(draw) -> tuple[bytes, dict, np.ndarray]:

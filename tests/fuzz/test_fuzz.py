@@ -12,7 +12,7 @@ from fuzz.strategies import PACKINGS, SEEDS, seeds
 from hypothesis import given, settings
 
 #: How many cases take about a second, where that is not the usual number.
-EXAMPLES = {"printed": 16, "texts": 150, "written": 100, "commands": 150}
+EXAMPLES = {"printed": 16, "written": 100, "commands": 150}
 
 #: Small files that a coverage-guided search found, one for each of their outcomes; or that once
 #: broke a rule. Each line is a file.
