@@ -65,9 +65,21 @@ def test_nothing_is_lost_where_nothing_is_kept(line, bash):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+#: Commands whose output matters.
+COMMANDS = [
+    *("lse 1 2", "lse 1 2 -q", "lse 1 2 --json", "softmax 1 2 --format csv", "limits", "--help"),
+    *("log-softmax 1 2 --format plain", "nll 1 2 --label 0", "scan x.csv", "scan x.csv --json"),
+    *("sweep 0 --dtype float8_e5m2", "peers 0 1", "prove lse 1 2", "demo --list", "--version"),
+]
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
+        *((f"stablelse {c} > /dev/full", "cannot write standard output: No sp") for c in COMMANDS),
+        *((f"stablelse {c} >&-", "cannot write standard output: Bad") for c in COMMANDS[:4]),
+        # the next opened file would get the number of standard output, unless it is taken
+        ("lse --file x.csv --row 1 >&-", "cannot write standard output: Bad"),
         ("lse 1 2 -o /dev/full", "cannot write /dev/full: No space left on device"),
         ("lse 1 2 -o /dev/stdout > /dev/full", "cannot write /dev/stdout: No space left"),
         ("lse 1 2 -o /dev/stdout >&-", "cannot write /dev/stdout: Bad file descriptor"),
@@ -92,7 +104,29 @@ def test_what_cannot_be_written_is_said_in_a_line(line, complaint, bash, tmp_pat
     assert done.stderr.startswith("stablelse: error: ")
     assert complaint in done.stderr
     assert (tmp_path / "log").read_text() == "old\n"
+    assert (tmp_path / "x.csv").read_text() == "1\n2\n"
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("scan x.csv -q >&-", 0),  # prints nothing
+        ("scan big.csv -q --fail-on naive:overflow --dtype float16 >&-", 1),
+        ("scan big.csv --dtype float16 --output found.txt >&-", 0),
+        ("lse 1 2 2>&-", 0),
+        ("lse 1 x 2>&-", 2),
+        ("lse 1 x 2>/dev/full", 2),
+        ("scan big.csv --fail-on naive:overflow --dtype float16 2>&-", 1),
+        ("lse 1 2 <&- 2>&-", 0),
+        ("lse 1 x <&- >&- 2>&-", 2),
+    ],
+)
+def test_streams_that_are_not_needed_may_be_closed(line, code, bash, tmp_path):
+    (tmp_path / "big.csv").write_text("1,2\n12,3\n")
+    done = bash(f"stablelse {line}")
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
 
 
 def test_output_to_a_closed_stderr_is_lost_and_not_well(bash):
