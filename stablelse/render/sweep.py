@@ -108,15 +108,15 @@ def sweep_lines(sweep: Sweep) -> list[str]:
 
 def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> Iterator[Text]:
     """Yield the intervals of the methods in one format, next to or below their names."""
-    names = [f"  {method_name(s)} " if s is row[0] else "" for row in rows for s in row]
     cells: list[list[Text | str]] = []
-    for segment in (segment for row in rows for segment in row):
-        symbol, style = mark(segment.verdict, glyphs)
-        first, last = glyphs.number(segment.first), glyphs.number(segment.last)
-        verdict = Text(f"{symbol} {_verdict_text(segment)}", style)
-        cells.append([verdict, f" {first}", f"to {last}"])
-    named = [[name, *row] for name, row in zip(names, cells, strict=True)]
-    yield from named_grid(named, "llrl", width, gap=1)
+    for row in rows:
+        for segment in row:
+            name = f"  {method_name(segment)} " if segment is row[0] else ""
+            symbol, style = mark(segment.verdict, glyphs)
+            verdict = Text(f"{symbol} {_verdict_text(segment)}", style)
+            first, last = glyphs.number(segment.first), glyphs.number(segment.last)
+            cells.append([name, verdict, f" {first}", f"to {last}"])
+    yield from named_grid(cells, "llrl", width, gap=1)
 
 
 def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
