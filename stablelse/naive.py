@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import pairwise_sum
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
@@ -113,20 +112,19 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | N
 
 
 def _naive(function: Function, rows: Rows) -> Results:
-    shape = rows.x.shape[:1] if function is Function.LOGSUMEXP else rows.x.shape
-    values = np.empty(shape, rows.dtype)
-    for band in bands(rows.x.shape, _BLOCK):
-        values[band] = _of_band(function, rows.of(band))
-    return Results(values)
-
-
-def _of_band(function: Function, rows: Rows) -> Array:
     """Evaluate the same operations as `numerics.formulas.NAIVE`, without keeping the steps."""
-    x, format_ = rows.x, known_format(rows.dtype)
-    e = np.exp(x if x.dtype == format_.dtype else format_.round(x))
-    pieces = range(0, e.shape[1], _BLOCK)
-    s = pairwise_sum(np.hstack([pairwise_sum(e[:, i : i + _BLOCK]) for i in pieces]))
-    if function is Function.LOGSUMEXP:
-        return np.log(s[:, 0])
-    p = np.divide(e, s, out=e)
-    return p if function is Function.SOFTMAX else np.log(p, out=p)
+    format_, is_sum = known_format(rows.dtype), function is Function.LOGSUMEXP
+    values = np.empty(rows.x.shape[:1] if is_sum else rows.x.shape, rows.dtype)
+    for band in bands(rows.x.shape, _BLOCK):
+        x = rows.of(band).x
+        x = x if x.dtype == format_.dtype else format_.round(x)
+        e = np.exp(x, out=None if is_sum else values[band])
+        pieces = range(0, e.shape[1], _BLOCK)
+        s = pairwise_sum(np.hstack([pairwise_sum(e[:, i : i + _BLOCK]) for i in pieces]))
+        if is_sum:
+            values[band] = np.log(s[:, 0])
+            continue
+        np.divide(e, s, out=e)
+        if function is Function.LOG_SOFTMAX:
+            np.log(e, out=e)
+    return Results(values)
