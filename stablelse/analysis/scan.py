@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -205,7 +206,7 @@ class _Tally:
 
     def __init__(self, format_: Format, way: Way) -> None:
         self.format, self.way = format_, way
-        self.counts = dict.fromkeys(VERDICTS, 0)
+        self.counts: Counter[Verdict] = Counter()
         self.first: dict[Verdict, Witness] = {}
         self.worst: dict[Verdict, tuple[float, Witness]] = {}
 
@@ -213,12 +214,11 @@ class _Tally:
         self, codes: Array, ulps: Array, facts: Extent, witness: Callable[[Verdict, int], Witness]
     ) -> None:
         """Count the next vectors; of equally bad ones, the first is the worst."""
-        counts = np.bincount(codes, minlength=len(VERDICTS)).tolist()
-        for code, (verdict, count) in enumerate(zip(VERDICTS, counts, strict=True)):
-            self.counts[verdict] += count
-            if not count or verdict is Verdict.RIGHT:
+        for code in np.flatnonzero(np.bincount(codes)).tolist():
+            verdict, struck = VERDICTS[code], np.flatnonzero(codes == code)
+            self.counts[verdict] += len(struck)
+            if verdict is Verdict.RIGHT:
                 continue
-            struck = np.flatnonzero(codes == code)
             severities = _severities(verdict, facts, ulps)[struck]
             at = int(severities.argmax())
             if verdict not in self.first:
@@ -228,8 +228,7 @@ class _Tally:
 
     def merge(self, other: _Tally) -> None:
         """Add the counts of another tally, whose vectors follow."""
-        for verdict, count in other.counts.items():
-            self.counts[verdict] += count
+        self.counts += other.counts
         self.first = other.first | self.first
         for verdict, worst in other.worst.items():
             if verdict not in self.worst or worst[0] > self.worst[verdict][0]:
@@ -240,7 +239,7 @@ class _Tally:
         return WayScan(
             format=self.format.name,
             method=self.way.value,
-            **{verdict.value: count for verdict, count in self.counts.items()},
+            **{verdict.value: self.counts[verdict] for verdict in VERDICTS},
             first=tuple(self.first[verdict] for verdict in VERDICTS if verdict in self.first),
             worst=tuple(self.worst[verdict][1] for verdict in VERDICTS if verdict in self.worst),
         )
