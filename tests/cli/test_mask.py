@@ -43,3 +43,14 @@ def test_policies(function, empty, run, tmp_path):
 
 def test_the_policies_are_those_of_the_library():
     assert typing.get_args(OPTIONS["Methods"]["empty"].type) == tuple(POLICIES)
+
+
+@pytest.mark.parametrize(("kind", "of_mask"), [("f2", "f8"), ("f8", "?")])
+def test_masks_come_in_blocks_of_other_sizes(kind, of_mask, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 64)
+    x, noise = np.random.default_rng(5).normal(size=(2, 30, 4))
+    np.save(tmp_path / "x.npy", x.astype(kind))
+    np.save(tmp_path / "m.npy", (noise > 0).astype(of_mask))
+    done = run("lse -q --dtype float64 --file", tmp_path / "x.npy", "--mask", tmp_path / "m.npy")
+    right = stablelse.logsumexp(x.astype(kind).astype(float), axis=1, where=noise > 0)
+    assert np.array_equal(np.array(done.out.split(), float), right)
