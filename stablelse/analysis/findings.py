@@ -162,13 +162,10 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
 
 
 #: The attribute of the format that an operation crosses when it overflows or underflows.
-_THRESHOLDS = {
+_THRESHOLDS = dict.fromkeys(_SHRINKING.values(), "smallest_subnormal") | {
     FindingKind.INPUT_OVERFLOW: "largest",
-    FindingKind.INPUT_UNDERFLOW: "smallest_subnormal",
     FindingKind.OVERFLOW: "largest",
-    FindingKind.TERM_UNDERFLOW: "smallest_subnormal",
     FindingKind.SUBNORMAL: "smallest_normal",
-    FindingKind.QUOTIENT_UNDERFLOW: "smallest_subnormal",
 }
 _THRESHOLDS_OF_EXP = {
     FindingKind.OVERFLOW: "overflow_threshold",
@@ -319,7 +316,7 @@ def _losses(
             kind = FindingKind.CANCELLATION
             if operation.kind is Kind.SUM:
                 kind = FindingKind.ABSORPTION
-                factor = _absorbed(evaluation, size) / size / scale
+                factor = _missed(evaluation, size) / size / scale
                 if "b" in results and not (factor >= HARM).any():
                     # The difference of terms of both signs shows how they were rounded.
                     terms = _size(evaluation, operation.operands[0].symbol)
@@ -373,7 +370,7 @@ def _is_exact(evaluation: Evaluation) -> Array:
     return exact
 
 
-def _absorbed(evaluation: Evaluation, total: Array) -> Array:
+def _missed(evaluation: Evaluation, total: Array) -> Array:
     """Return what finite sums miss, in units of u: (m, 1)."""
     lost = np.zeros_like(total)
     for left, right, sums in additions(evaluation.partial_sums):
