@@ -186,7 +186,7 @@ def _given_text(result: PeerResult, task: Task, element: int | None, glyphs: Gly
 
 def _outcome_text(result: PeerResult) -> str:
     if result.outcome is Outcome.NO_ANSWER:
-        return result.reason or ""
+        return (result.reason or "").partition(":")[0]  # a message may be long
     if result.outcome is Outcome.RIGHT:
         right = "" if result.peer == "exact" else "right"
         return "NaN by convention" if result.worst.value != result.worst.value else right

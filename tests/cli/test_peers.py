@@ -66,6 +66,14 @@ def test_a_library_that_is_not_installed(run, monkeypatch):
     assert "SciPy" not in done.out
 
 
+def test_a_long_reason_fits_the_screen(run, tmp_path):
+    (tmp_path / "own.py").write_text("raise ValueError('a long message ' * 20)\n")
+    out = run("peers", "1", "2", "--peer", tmp_path / "own.py:lse", "--no-time").out
+    assert "cannot be imported" in out
+    assert "a long message a long message" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_help_names_every_library(run):
     out = " ".join(run("peers", "--help").out.split())
     assert ", ".join(row.name for row in peers_module.PEERS[:-1]) in out
