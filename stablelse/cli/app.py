@@ -304,13 +304,9 @@ def _spare_memory() -> None:
 
 def _title(context: typer.Context) -> str:
     """Return the command as typed, without its output files."""
-    flags = ("--save", "--output", "-o")
+    flags = {"--save", "--output", "-o"}
     typed = [context.command_path, *map(printable, context.meta[_TYPED])]
-    kept = [
-        each
-        for before, each in pairwise(typed)
-        if before not in flags and not each.startswith(flags)
-    ]
+    kept = [b for a, b in pairwise(typed) if not flags & {a, b.partition("=")[0]}]
     return f"{typed[0]} {shlex.join(kept)}".rstrip()
 
 
