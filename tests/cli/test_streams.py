@@ -82,10 +82,10 @@ def test_many_rows_are_counted_and_some_of_them_shown(run, golden):
 
 #: A command, the size of its file, and the memory it may take, in MiB.
 MEMORY = [
-    ("lse", 192, 120),
-    ("lse --errors", 192, 120),
-    ("lse -q", 192, 120),
-    ("softmax --output p.npy", 192, 120),
+    ("lse", 128, 110),
+    ("lse --errors", 128, 110),
+    ("lse -q", 128, 110),
+    ("softmax --output p.npy", 128, 110),
     ("softmax", 16, 110),
     ("softmax --json --method exact", 8, 170),
     ("softmax --format csv --method exact", 8, 170),
