@@ -313,8 +313,8 @@ class StoredArray:
         return np.frombuffer(data, self.dtype)
 
     def _whole(self, positions: Sequence[int]) -> _Piece:
-        """Return the rows of an array whose size is bounded."""
-        if self.size > HELD_BYTES:
+        """Return all rows; only a file of its own may be large."""
+        if self.size > HELD_BYTES and self.source.descriptor is None:
             hint = "save numpy.ascontiguousarray(x)"
             raise too_large(self.source.name, "an array in Fortran order", self.size, hint)
         array = self._read(0, math.prod(self.shape)).reshape(self.shape, order="F")

@@ -1,5 +1,6 @@
 """Stored arrays: every real dtype, every axis, files and pipes, .npy, .npz and .safetensors."""
 
+import gzip
 import io
 from functools import partial
 
@@ -185,6 +186,17 @@ def test_a_file_that_is_cut_while_it_is_read(written, monkeypatch):
     path.write_bytes(b"")
     with pytest.raises(ReadError, match="x is truncated: its header promises"):
         list(blocks)
+
+
+def test_rows_in_another_order_are_held(written, monkeypatch):
+    """If they are packed, their size is bounded."""
+    monkeypatch.setattr("stablelse.readers.arrays.HELD_BYTES", 1 << 10)
+    x = np.asfortranarray(np.arange(600.0).reshape(5, 6, 20))
+    assert np.array_equal(gathered(written(saved(x))), x.reshape(30, 20))
+    for data in (gzip.compress(saved(x)), npz(x=x)):
+        said = complaint(written(data))
+        assert "has an array in Fortran order of 0 MiB, which must be held in memory" in said
+        assert said.endswith("; save numpy.ascontiguousarray(x)")
 
 
 def test_a_disk_too_full_for_a_pipe(monkeypatch):
