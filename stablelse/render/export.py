@@ -76,18 +76,14 @@ SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
     ".txt": lambda picture, title, width: to_text(picture, width),
 }
 
-_NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
-    "text/plain": lambda picture: to_text(picture).rstrip("\n"),
-    "text/html": to_html,
-}
-
 
 def bundle(
     picture: RenderableType, include: Iterable[str] | None, exclude: Iterable[str] | None
 ) -> dict[str, str]:
     """Return a picture for a notebook by MIME type, in the types that it wants."""
-    wanted = (set(_NOTEBOOK) if include is None else set(include)) - set(exclude or ())
-    return {kind: draw(picture) for kind, draw in _NOTEBOOK.items() if kind in wanted}
+    drawn = {"text/plain": to_text(picture).rstrip("\n"), "text/html": to_html(picture)}
+    wanted = (set(drawn) if include is None else set(include)) - set(exclude or ())
+    return {kind: text for kind, text in drawn.items() if kind in wanted}
 
 
 #: With a colour scheme, the browser chooses the colours of background, text and scroll bars.
