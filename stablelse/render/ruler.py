@@ -35,16 +35,11 @@ class Axis:
     def __init__(self, format_: Format, room: int, gutter: int = GUTTER) -> None:
         self.low, self.high = float(format_.underflow_threshold), float(format_.overflow_threshold)
         self.span = self.high - self.low
-        self.width = min(room, _WIDEST) - gutter - 1
-        self.side = self.width // 5
-        self.right = self.width - self.side  # the first cell beyond the window's right end
+        self.width = width = min(room, _WIDEST) - gutter - 1
+        self.side = side = width // 5
+        self.right = right = width - side  # the first cell beyond the window's right end
         # Each end of the window has a cell, and the ends of the axis are for infinities.
-        last = self.width - 1
-        self.zones = (
-            range(1, self.side - 1),
-            range(self.side, self.right),
-            range(self.right + 1, last),
-        )
+        self.zones = range(1, side - 1), range(side, right), range(right + 1, width - 1)
 
     def place(self, x: float) -> tuple[range, int]:
         """Return the cells in which a point may be drawn, and the one where it is.
@@ -100,7 +95,7 @@ def ruler(
     for name, points, drawn in lines:
         is_harm = drawn is None or any(f.symbol == "e" and not f.harmless for f in drawn.findings)
         zero = _OUTSIDE if is_harm else _HARMLESS
-        cells = _drawn(axis, points.tolist(), zero, glyphs, comparison.n <= _SHORT, selected)
+        cells = _drawn(axis, points.tolist(), zero, glyphs, selected)
         yield Text(f" {name:<{gutter - 1}}", "bold") + cells
 
 
@@ -122,12 +117,7 @@ def _fitting(room: int, *texts: str) -> str:
 
 
 def _drawn(
-    axis: Axis,
-    points: list[float],
-    zero: str,
-    glyphs: Glyphs,
-    spread: bool,
-    selected: int | None,
+    axis: Axis, points: list[float], zero: str, glyphs: Glyphs, selected: int | None
 ) -> Text:
     point, inside, outside, left, right, first, last, chosen = _SIGNS[glyphs is ASCII]
     cells = [(outside, _OUTSIDE)] * axis.width
@@ -139,7 +129,7 @@ def _drawn(
             cells[-1 if x > 0 else 0] = (last, "bold red") if x > 0 else (first, "bold")
             continue
         zone, cell = axis.place(x)
-        if spread:
+        if len(points) <= _SHORT:
             free = [(abs(other - cell), other) for other in zone if other not in taken]
             cell = min(free, default=(0, cell))[1]
         taken.add(cell)
