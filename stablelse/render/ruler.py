@@ -95,7 +95,7 @@ def ruler(
     for name, points, drawn in lines:
         is_harm = drawn is None or any(f.symbol == "e" and not f.harmless for f in drawn.findings)
         zero = _OUTSIDE if is_harm else _HARMLESS
-        cells = _drawn(axis, points.tolist(), zero, glyphs, selected)
+        cells = _drawn(axis, points.tolist(), zero, glyphs, comparison.n <= _SHORT, selected)
         yield Text(f" {name:<{gutter - 1}}", "bold") + cells
 
 
@@ -117,7 +117,7 @@ def _fitting(room: int, *texts: str) -> str:
 
 
 def _drawn(
-    axis: Axis, points: list[float], zero: str, glyphs: Glyphs, selected: int | None
+    axis: Axis, points: list[float], zero: str, glyphs: Glyphs, spread: bool, selected: int | None
 ) -> Text:
     point, inside, outside, left, right, first, last, chosen = _SIGNS[glyphs is ASCII]
     cells = [(outside, _OUTSIDE)] * axis.width
@@ -129,7 +129,7 @@ def _drawn(
             cells[-1 if x > 0 else 0] = (last, "bold red") if x > 0 else (first, "bold")
             continue
         zone, cell = axis.place(x)
-        if len(points) <= _SHORT:
+        if spread:
             free = [(abs(other - cell), other) for other in zone if other not in taken]
             cell = min(free, default=(0, cell))[1]
         taken.add(cell)
