@@ -302,7 +302,7 @@ class Beside:
     def take(self, rows: int) -> list[Block]:
         """Return the next rows, in blocks; fewer at the end."""
         pieces: list[Block] = []
-        while rows and (block := self._next()):
+        while rows > 0 and (block := self._next()):
             piece, rest = block.rows(0, rows), block.rows(rows, len(block.values))
             pieces.append(piece)
             rows -= len(piece.values)

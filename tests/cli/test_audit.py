@@ -113,6 +113,7 @@ def test_screen(run, files):
         ("--values nowhere.npy", "nowhere.npy"),
         ("--values nll.npy --function nll", "nll needs labels"),
         ("--values softmax.npy --labels y.npy", "labels go with --function nll"),
+        ("--row 1 --values wide.npy", "wide.npy has 14 numbers a row, but softmax of x.npy has 7"),
         ("--values softmax.npy --fail-on ulps>3", "choose from broken, ulp>N, nats>N, or none"),
         ("--values softmax.npy --dtype float32 --dtype float16", "one format"),
         ("", "give the numbers to grade with --values"),
@@ -121,6 +122,7 @@ def test_screen(run, files):
 def test_refusals(run, files, args, message):
     np.save("few.npy", files["softmax"][:50])
     np.save("many.npy", np.vstack([files["softmax"]] * 2))
+    np.save("wide.npy", np.hstack([files["softmax"]] * 2))
     done = run(f"audit --logits x.npy {args}")
     assert (done.code, done.out) == (2, "")
     assert message in done.err
