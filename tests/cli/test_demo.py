@@ -71,10 +71,15 @@ def test_the_tour_ends_with_what_to_write(run):
     assert evaluated >= 4
 
 
-def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
-    monkeypatch.delitem(SCENES, "libraries")
-    whole = run("demo")
-    assert whole == run("demo", "--all")
+def test_without_a_terminal_it_goes_straight_through(run):
+    scenes = dict(SCENES)
+    del SCENES["libraries"]
+    try:
+        whole = run("demo")
+        assert whole == run("demo", "--all")
+    finally:  # in their order
+        SCENES.clear()
+        SCENES.update(scenes)
     assert whole.out.count("\n $ stablelse ") + whole.out.count(" | stablelse ") == len(OWN)
 
 
