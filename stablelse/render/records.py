@@ -153,21 +153,26 @@ def _json(value: Any, line: str | None = "\n") -> Iterator[str]:
     """Yield a value in one line, or, given how lines begin, each of its items in a line."""
     inner = "" if line is None else f"{line}  "
     encoder = _Encoder(ensure_ascii=False, allow_nan=False, separators=(f",{inner or ' '}", ": "))
-    separators = chain([inner], repeat(encoder.item_separator))
     items = value.values() if isinstance(value, dict) else value
     if isinstance(value, Elements):
         texts = (encoder.encode(json_numbers(part))[1:-1] for part in value)
+        separators = chain([inner], repeat(encoder.item_separator))
         yield "["
         yield from _ended(map(add, separators, texts), f"{line or ''}]")
     elif not isinstance(value, (dict, list)) or not value:
         yield encoder.encode(value)
     elif any(isinstance(each, (dict, list, Elements)) for each in items):
         begin, end = "{}" if isinstance(value, dict) else "[]"
-        names = [f"{encoder.encode(name)}: " for name in value] if begin == "{" else repeat("")
-        nested = (_json(each, line and inner) for each in items)
-        parts = (chain(each[:2], each[2]) for each in zip(separators, names, nested, strict=False))
-        yield begin
-        yield from _ended(chain.from_iterable(parts), f"{line or ''}{end}")
+        separator = f"{begin}{inner}"
+        try:  # as in `_ended`, which would take a third longer here
+            for name in value if begin == "{" else range(len(value)):
+                yield separator + (f"{encoder.encode(name)}: " if begin == "{" else "")
+                yield from _json(value[name], line and inner)
+                separator = encoder.item_separator
+        except Exception:
+            yield f"{line or ''}{end}"
+            raise
+        yield f"{line or ''}{end}"
     else:
         text = encoder.encode(value)
         yield f"{text[0]}{inner}{text[1:-1]}{line or ''}{text[-1]}"
