@@ -116,7 +116,7 @@ def _naive(function: Function, rows: Rows) -> Results:
     format_, is_sum = known_format(rows.dtype), function is Function.LOGSUMEXP
     values = np.empty(rows.x.shape[:1] if is_sum else rows.x.shape, rows.dtype)
     for band in bands(rows.x.shape, _BLOCK):
-        x = rows.of(band).x
+        x = np.ascontiguousarray(rows.of(band).x)  # NumPy's exp of strided numbers has other bits
         x = x if x.dtype == format_.dtype else format_.round(x)
         e = np.exp(x, out=None if is_sum else values[band])
         pieces = range(0, e.shape[1], _BLOCK)

@@ -223,6 +223,8 @@ OPTIONS = {
     },
     "Methods": {
         "dtype": _format(_FORMATS, "float64"),
+        "dtype:audit": _format("The floating-point format of the numbers.", "float64"),
+        "dtype:lab": _format("The first floating-point format, up to float64.", "float64"),
         "dtype:sweep": _format(_FORMATS, "float16, float32, float64"),
         "dtype:scan": _format(_FORMATS, "float16, float32, and bfloat16 if installed"),
         "dtype:limits": _format("Only this format; repeatable.", "all"),

@@ -172,3 +172,14 @@ def test_assert_accurate(dtype):
         assert_accurate(lambda x: np.log(np.exp(x).sum()), "lse", dtype=dtype)
     with pytest.raises(AssertionError, match=r"entry 2 of softmax of \[0. 1.\]"):
         assert_accurate(lambda x: np.array([0.2689414, 0.7]), "softmax", 4, "float32", [0, 1])
+
+
+@pytest.mark.parametrize(("command", "said"), [("audit", "of the numbers"), ("lab", "The first")])
+def test_one_format_is_what_the_help_says(run, files, command, said):
+    given = ["--logits", "x.npy", "--values", "softmax.npy"] if command == "audit" else ["1", "2"]
+    done = run(command, *given, "--dtype", "float16", "--dtype", "float32")
+    assert done.code == 2
+    assert "give --dtype once" in done.err
+    about = run(command, "--help").out.split("--dtype FORMAT")[1].split(" --")[0]
+    assert said in about
+    assert "repeatable" not in about

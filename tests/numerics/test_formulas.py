@@ -205,5 +205,14 @@ def test_any_axis_of_any_layout(axis):
         assert np.all(abs(p.sum(axis) - 1) < 40 * FORMATS[p.dtype.name].unit_roundoff)
 
 
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+def test_strides_do_not_matter(name):
+    x = np.random.default_rng(2).normal(size=(3000, 2))
+    for strided in (x[:, 0], x[::-3, 1], x[::-1]):
+        for axis in ((), 0, -1):
+            right = getattr(naive, name)(strided.copy(), axis)
+            assert np.array_equal(getattr(naive, name)(strided, axis), right)
+
+
 def test_integers():
     assert naive.logsumexp([1, 2]) == naive.logsumexp([1.0, 2.0])
