@@ -19,13 +19,13 @@ MODULES = {
 
 #: How large the package may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
-    "lines of the package": (26_500, 4_000),
-    "modules": (106, 12),
-    "imports inside functions": (54, 12),
+    "lines of the package": (24_600, 4_000),
+    "modules": (105, 12),
+    "imports inside functions": (42, 12),
     "modules in circles of imports": (2, 2),
     "lines of the longest file": (690, 190),
     "functions over 80 lines": (0, 0),
-    "lines of tests": (24_500, 4_000),
+    "lines of tests": (21_700, 4_000),
 }
 
 #: What each layer may import from the package, and from outside the standard library.
