@@ -21,7 +21,7 @@ MODULES = {
 LIMITS = {
     "lines of the package": (24_600, 4_000),
     "modules": (105, 12),
-    "imports inside functions": (42, 12),
+    "imports inside functions": (50, 12),
     "modules in circles of imports": (2, 2),
     "lines of the longest file": (690, 190),
     "functions over 80 lines": (0, 0),
