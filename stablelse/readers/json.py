@@ -156,7 +156,8 @@ class _Values:
             if items > _MOST_ITEMS or size > _MOST_CHARACTERS:
                 raise ReadError(
                     f"{place}: the value that begins here has more than {_MOST_ITEMS:,} items, or "
-                    f"{_MOST_CHARACTERS >> 20} MiB; write each vector as an array on its own line"
+                    f"{_MOST_CHARACTERS >> 20} MiB; write each vector as an array on its own line, "
+                    "or save it with numpy.save"
                 )
             is_cut = problem.startswith("Unterminated") or not self._text[end + 1 :].strip()
             if not (is_cut and self._extend(1 + size // 2)):
