@@ -102,7 +102,7 @@ def assert_accurate(
     Raises
     ------
     AssertionError
-        If a result is further off. The message has the row and the results.
+        If a result is further off, or has another shape. The message has the row and the results.
     """
     __tracebackhide__ = True
     import numpy as np
@@ -120,6 +120,12 @@ def assert_accurate(
     for rows in trial_rows(format_) if logits is None else [np.atleast_2d(format_.round(logits))]:
         found = Audit(computed, format_.name)
         values = by_rows(rows).reshape(len(rows), -1)
+        width = 1 if computed is Function.LOGSUMEXP else rows.shape[1]
+        if values.shape[1] != width:
+            raise AssertionError(
+                f"the function returns {values.shape[1]} numbers for a row of {rows.shape[1]}: "
+                f"{name} has {width}"
+            )
         found.update(rows, values, lambda row: Place(row=row + 1))
         if found.ulps > max_ulp:
             worst = found.worst[0]

@@ -183,3 +183,15 @@ def test_one_format_is_what_the_help_says(run, files, command, said):
     about = run(command, "--help").out.split("--dtype FORMAT")[1].split(" --")[0]
     assert said in about
     assert "repeatable" not in about
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "message"),
+    [
+        ("softmax", lambda rows: rows[..., :1], "returns 1 numbers for a row of 7: softmax has 7"),
+        ("lse", lambda rows: rows, "returns 7 numbers for a row of 7: lse has 1"),
+    ],
+)
+def test_a_result_of_another_shape_is_said_to_be_one(name, function, message):
+    with pytest.raises(AssertionError, match=message):
+        assert_accurate(function, name, logits=X)
