@@ -253,10 +253,13 @@ def promoted(
             except TypeError:
                 natural = np.dtype(np.float64)
     if isinstance(dtype, str) and dtype in FORMATS:
-        return x, weights, FORMATS[dtype].dtype
-    if dtype is None:
+        dtype = FORMATS[dtype].dtype
+    elif dtype is None:
         dtype = np.float64 if natural.kind in "biu" else natural
-    return x, weights, np.dtype(dtype)
+    target = np.dtype(dtype)
+    if natural.kind == "c" and target.kind != "c":
+        raise TypeError(f"expected real numbers for {target}, not complex ones ({natural})")
+    return x, weights, target
 
 
 @cache

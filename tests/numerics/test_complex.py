@@ -223,6 +223,14 @@ def test_softmax_of_complex_numbers_is_scipys(name):
             getattr(stablelse, name)([1 + 1j, 2], **options)
 
 
+@pytest.mark.parametrize("dtype", ["float16", np.float64, "bfloat16"])
+def test_no_imaginary_part_is_dropped_for_a_real_dtype(dtype):
+    functions = (stablelse.logsumexp, stablelse.softmax, stablelse.log_softmax)
+    for function in (*functions, lambda x, dtype: stablelse.nll(x, 0, dtype=dtype)):
+        with pytest.raises(TypeError, match=r"real numbers for .*float\d+, not complex ones"):
+            function([1 + 2j, 3], dtype=dtype)
+
+
 def test_nothing_warns():
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
