@@ -228,6 +228,7 @@ def test_rows_of_any_shape_in_pieces(run, tmp_path_factory, data):
     for command in (*FUNCTIONS, "lse"):
         named = "float64", "--quiet", "--by", "rows", "--file", path
         with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(path.parent)  # away from the files of other tests
             whole, pieces = outcomes(run, patch, [command, "--dtype", *named])
         assert whole == pieces
 
