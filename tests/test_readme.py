@@ -41,13 +41,18 @@ def shell_environment(tmp_path_factory):
     return {**plain, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
 
 
-def executed(block: str, environment) -> str:
-    """Return the block with the current output of its commands, stdout and stderr together."""
+def executed(block: str, environment, folder: Path) -> str:
+    """Return the block with the current output of its commands, stdout and stderr together.
+
+    They run in a folder that looks like the project's, so that what they write is theirs alone.
+    """
+    for path in ROOT.iterdir():
+        (folder / path.name).symlink_to(path)
     lines = []
     for command in (line for line in block.splitlines() if line.startswith("$ ")):
         done = subprocess.run(
             ["bash", "-c", command[2:]],
-            cwd=ROOT,
+            cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -60,7 +65,7 @@ def executed(block: str, environment) -> str:
 
 
 @pytest.mark.parametrize(("page", "number"), every("console"))
-def test_console_block(page, number, request, shell_environment):
+def test_console_block(page, number, request, shell_environment, tmp_path):
     block = blocks(page, "console")[number]
     if "float8" in block or "bfloat16" in block:
         pytest.importorskip("ml_dtypes")
@@ -68,7 +73,7 @@ def test_console_block(page, number, request, shell_environment):
         pytest.importorskip("scipy")
     if "dask" in block:
         pytest.importorskip("distributed")
-    now = executed(block, shell_environment)
+    now = executed(block, shell_environment, tmp_path)
     if request.config.getoption("--regenerate"):
         text = PAGES[page].read_text("utf-8")
         fenced = "```console\n{}```\n".format
