@@ -59,12 +59,18 @@ def terminal_restored(leave: str) -> Iterator[None]:
     if find_spec("termios") is None:
         yield
         return
-    keys, shown = sys.stdin.fileno(), sys.stdout.fileno()  # others replace these streams
+    keys, shown = sys.stdin.fileno(), os.dup(sys.stdout.fileno())  # others replace these streams
     before = resolve_name("termios:tcgetattr")(keys)
 
     def restore(_: int) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # for what other threads still write
+            os.dup2(nowhere, stream)
         os.write(shown, leave.encode())
         resolve_name("termios:tcsetattr")(keys, 0, before)  # 0: now
 
-    with before_end(restore):
-        yield
+    try:
+        with before_end(restore):
+            yield
+    finally:
+        os.close(shown)
