@@ -328,6 +328,7 @@ class StoredArray:
         many = max(1, BLOCK_BYTES // (behind * self.dtype.itemsize)) if is_close else 1
         with seekable(self.source, self.size, is_local=True) as self.file:
             self.origin = self.place if self.file is self.source else 0
+            gauge, self.file.gauge = self.file.gauge, None  # parts may be read again
             # The more rows, the fewer reads: twice as many as elsewhere.
             for here, cut in cuts(rows, len(positions), max(1, self.dtype.itemsize // 2)):
                 wanted, height = positions[cut], here.stop - here.start
@@ -341,6 +342,8 @@ class StoredArray:
                         numbers = self._read(first, (len(columns) - 1) * behind + end - begin)
                         near = sliding_window_view(numbers, end - begin)[::behind]
                         found[begin - here.start : end - here.start, at : at + many] = near.T
+                if gauge is not None:
+                    gauge.count += found.nbytes
                 yield here.start, cut.start, found
 
     def _truncated(self, size: int) -> ReadError:

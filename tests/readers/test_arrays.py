@@ -20,8 +20,8 @@ from files import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import open_blocks, read_source
-from stablelse.readers.blocks import ReadError, ReadOptions
+from stablelse.readers import open_blocks, open_files, read_source
+from stablelse.readers.blocks import Gauge, ReadError, ReadOptions
 from stablelse.readers.sources import Source, file_source
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -216,3 +216,15 @@ def test_a_real_file_of_pytorch(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save({"weight": torch.ones(3)}, tmp_path / "x.pt")
     assert complaint(tmp_path / "x.pt").startswith("x is a PyTorch file (.pt), a pickle, ")
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_gauge_counts_every_byte_once(tmp_path, axis):
+    """Numbers far apart are read more than once, but the progress must not exceed the file."""
+    np.save(tmp_path / "x.npy", np.zeros((20_000, 100)))
+    gauge = Gauge()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 1 << 18)
+        for _ in open_files([str(tmp_path / "x.npy")], ReadOptions(axis=axis, gauge=gauge)):
+            pass
+    assert 16_000_000 <= gauge.count <= 16_000_128
