@@ -348,8 +348,9 @@ def _others(facts: Facts) -> str:
     good = facts.right[facts.right > 0]
     if not len(good):
         return ", but the error is small next to the largest entry"
-    digits = counted(int(good.min()), "digit")
-    return f"; in {len(good):,} of {len(facts.right):,} entries, {digits} or more are right"
+    least, most = int(good.min()), all_digits(facts.format)
+    digits = f"all {most} digits" if least == most else f"{counted(least, 'digit')} or more"
+    return f"; in {len(good):,} of {len(facts.right):,} entries, {digits} are right"
 
 
 def _comfort(facts: Facts) -> str:
