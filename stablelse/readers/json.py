@@ -77,8 +77,8 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
         raise ReadError(f"{source.name} is JSON: leave out --header, --delimiter and --decimal")
     if options.last is not None and not options.last.isdigit():
         raise ReadError(
-            f"{source.name} has no column {quoted(options.last)}, because its rows are arrays; "
-            "name a field or an array of labels with --label-key"
+            f"{source.name} is JSON, without a column {quoted(options.last)}; name a field or an "
+            "array of labels with --label-key"
         )
     rows, offset = _Rows(source.name, options), 0
     for width, alike in groupby(rows.all(_Values(source).each(options.key)), len):
