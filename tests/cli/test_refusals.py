@@ -137,7 +137,8 @@ REFUSED = [
     ("nll -f x3 --labels uneven.json", "has 2 columns; choose the column of labels"),
     *((f"lse -f uneven.json {option}", "uneven.json is JSON: leave out --header")
       for option in ("--header", "--no-header", "--delimiter ';'", "--decimal ,")),
-    ("nll -f xy.json --key x --label-column y", "xy.json is JSON, without a column 'y' ... --label-key"),
+    ("nll -f xy.json --key x --label-column y",
+     "xy.json is JSON, without a column 'y' ... --label-key"),
     # arrays of three axes
     ("lse -f 3.npy --axis 3", "3.npy has no axis 3: its shape is (2, 3, 4); choose from 0 to 2"),
     ("lse -f 3.npy --row 2,4", "has no row (2, 4): its rows are counted from 1, and they go up to"),

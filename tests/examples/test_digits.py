@@ -1,4 +1,4 @@
-"""The digits example: its training runs, the files kept in the repository, and its gradient."""
+"""The digits example: its training runs, and the files kept in the repository are what it makes."""
 
 import os
 import re
