@@ -1,11 +1,11 @@
 """The command on every kind of input: whole outputs, and one line for bad input."""
 
-import io
 import json
 import sys
 
 import numpy as np
 import pytest
+from command import run_here
 
 import stablelse
 
@@ -56,14 +56,10 @@ def test_a_key(run, tmp_path):
 @pytest.mark.parametrize("package", ["pyarrow", "fsspec.core"])
 def test_an_extra_that_is_missing(package, monkeypatch, tmp_path):
     """One line that names it; the fixture `run` would skip the test."""
-    from stablelse.cli.main import main
-
     monkeypatch.setitem(sys.modules, package, None)
     (tmp_path / "x").write_bytes(b"PAR1" + bytes(100))
-    monkeypatch.setattr(sys, "stderr", errors := io.StringIO())
-    with pytest.raises(SystemExit) as stop:
-        main(["lse", "-q", "-f", "x" if package == "pyarrow" else "s3://bucket/x"])
-    assert stop.value.code == 2
-    assert errors.getvalue().count("\n") == 1
+    code, _, errors = run_here(["lse", "-q", "-f", "x" if package == "pyarrow" else "s3://b/x"])
+    assert code == 2
+    assert errors.count("\n") == 1
     needed = "pyarrow" if package == "pyarrow" else "'fsspec[http]'"
-    assert f"pip install {needed}" in errors.getvalue()
+    assert f"pip install {needed}" in errors
