@@ -1,4 +1,4 @@
-"""The installed libraries on the same vectors: each one's result, its error, and its time.
+"""The installed libraries on the same vectors: each one's result and its error.
 
 To add a library, add a row to `PEERS`. Libraries are imported only when they are asked.
 """
@@ -17,7 +17,6 @@ from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from inspect import signature
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 
 #: The results on a single vector are kept up to this length.
 _LONGEST_KEPT = 1000
-
-#: A call is timed for this many seconds, and at least this many times.
-_PATIENCE, _REPETITIONS = 0.1, 3
 
 
 class UnsupportedError(ValueError):
@@ -299,12 +295,8 @@ class PeerResult:
     broken: int = 0  # How many are broken; see `Outcome`
     ulps: float | None = None  # The largest error, in units in the last place of the exact value
     worst: Worst = field(default=Worst())  # Where that is
-    # Per element of x: the fastest of several calls with all vectors at once
-    nanoseconds: float | None = None
     reason: str | None = None  # Why there is no answer
     value: Any = None  # Its result on a single vector, unless that is long
-    seconds: float = field(default=0.0, repr=False)  # Of all calls so far, for so many elements
-    elements: int = field(default=0, repr=False)
 
     def judge(self, values: Array, question: Question) -> None:
         """Count one more answer, shape (m, k)."""
@@ -368,7 +360,6 @@ def compare_peers(
     *,
     formats: str | Sequence[str] = ("float64",),
     peers: str | Sequence[str] = (),
-    time: bool = True,
 ) -> PeerComparison:
     """Compute log-sum-exp or softmax by every installed library, and compare with the exact value.
 
@@ -386,8 +377,6 @@ def compare_peers(
         functions of your own, ``"file.py:function"`` or ``"package.module:function"``: their code
         is imported and run.
         This package is always among them.
-    time : bool
-        Whether to measure how long each takes.
 
     Returns
     -------
@@ -404,7 +393,7 @@ def compare_peers(
     Examples
     --------
     >>> import stablelse
-    >>> comparison = stablelse.compare_peers([0, -40], peers=["naive"], time=False)
+    >>> comparison = stablelse.compare_peers([0, -40], peers=["naive"])
     >>> for result in comparison.results:
     ...     print(result.peer, result.value, result.outcome.value)
     naive 0.0 broken
@@ -417,7 +406,7 @@ def compare_peers(
     place = (lambda row: Place(row=row + 1)) if rows.ndim == 2 else (lambda row: Place())
     chosen = [find_format(name) for name in several(formats)]
     stacks = [(np.atleast_2d(rows), place)]
-    return compare_stacks(stacks, Function(function), chosen, several(peers), time=time)
+    return compare_stacks(stacks, Function(function), chosen, several(peers))
 
 
 def compare_stacks(
@@ -425,8 +414,6 @@ def compare_stacks(
     function: Function,
     formats: Sequence[Format],
     peers: Sequence[str] = (),
-    *,
-    time: bool,
 ) -> PeerComparison:
     """Compare on stacks of rows, each with a function that returns a row's place."""
 
@@ -437,7 +424,7 @@ def compare_stacks(
                 yield Question(task, x, None, format_, exact(function, x, format_), place)
 
     task = Task(function.value)
-    return ask(task, questions(), *choose_peers(peers), time=time)
+    return ask(task, questions(), *choose_peers(peers))
 
 
 def ask(
@@ -446,7 +433,6 @@ def ask(
     peers: Sequence[Peer],
     missing: tuple[str, ...],
     *,
-    time: bool = False,
     case: str | None = None,
     note: str | None = None,
 ) -> PeerComparison:
@@ -476,7 +462,7 @@ def ask(
             result = results[name][at]
             if result.reason is None:
                 try:
-                    result.judge(_answer(peer, package, question, time, result), question)
+                    result.judge(_answer(peer, package, question, result), question)
                 except Exception as error:  # a library may raise anything; it is shown
                     is_known = isinstance(error, UnsupportedError)
                     reason = str(error) if is_known else _one_line(error)
@@ -510,8 +496,8 @@ def _loaded(peer: Peer) -> Any:
         return f"cannot be imported: {_one_line(error)}"
 
 
-def _answer(peer: Peer, package: Any, question: Question, time: bool, result: PeerResult) -> Array:
-    """Return a library's answer in the format, and note its type and its time."""
+def _answer(peer: Peer, package: Any, question: Question, result: PeerResult) -> Array:
+    """Return a library's answer in the format, and note its type."""
     with (
         warnings.catch_warnings(action="ignore"),
         np.errstate(all="ignore"),
@@ -525,32 +511,12 @@ def _answer(peer: Peer, package: Any, question: Question, time: bool, result: Pe
             for given in (question.x, question.b)
         )
         answer = function(x, b)
-        if time:
-            result.seconds += _fastest(lambda: function(x, b))
-            result.elements += question.x.size
-            result.nanoseconds = round(1e9 * result.seconds / result.elements, 3)
         parts = answer if isinstance(answer, tuple) else (answer,)
         arrays = [np.asarray(peer.to_numpy(part)) for part in parts]
     returned = format_of(arrays[0].dtype)
     result.returned = returned.name if returned else arrays[0].dtype.name
     rows = [array.reshape(len(question.x), -1) for array in arrays]
     return question.format.round(np.concatenate(rows, axis=-1))
-
-
-def _fastest(call: Callable[[], Any]) -> float:
-    """Return the time of the fastest of several calls, in seconds, after a warm-up.
-
-    Other work on the machine can only add time, and adds least to the minimum
-    (Chen & Revels 2016, Robust benchmarking in noisy environments, arXiv 1608.04295).
-    """
-    spent = 0.0
-    times: list[float] = []
-    while len(times) < _REPETITIONS or spent < _PATIENCE:
-        begin = perf_counter()
-        call()
-        times.append(perf_counter() - begin)
-        spent += times[-1]
-    return min(times)
 
 
 def _one_line(error: Exception) -> str:

@@ -168,12 +168,12 @@ COMMANDS = {
     --intervals lists the t at which that changes, to the last digit. x, t and x + t (or t x) are
     rounded to each format, and the methods are compared with the exact result for that.
     """, is_waiting=True),
-    "peers": Command("peers", _VECTORS + _OUTPUT + "function dtype peer all time", """
+    "peers": Command("peers", _VECTORS + _OUTPUT + "function dtype peer all", """
     NumPy, SciPy, PyTorch and JAX on the same vectors.
 
       stablelse peers
       stablelse peers --file logits.csv --function softmax --dtype float16
-      seq 1 1000 | stablelse peers --file - --peer scipy --no-time
+      seq 1 1000 | stablelse peers --file - --peer scipy
 
     Each is compared with the exact result. Without numbers or files, it shows which library is
     right on which hard case. Standard input is read if you say `--file -`. Only installed libraries

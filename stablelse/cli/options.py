@@ -254,7 +254,6 @@ OPTIONS = {
             " logaddexp, scipy, torch, jax; or a function of yours, also MODULE:FUNCTION, which is"
             " imported and run.  [default: all installed]",
             completions=("naive", "logaddexp", "scipy", "torch", "jax")),
-        "time": Option(bool, None, "Measure the time per element.", True),
         "max_ulp": Option(float, "N", "How many ulps a finite result may be off.  [default: 10]",
             settings={"min": 0.5}),
     },

@@ -22,4 +22,4 @@ def run(request: Request) -> None:
     vectors = read_vectors(request, parsed_to(formats))
     stacks = ((stack.values, partial(place_of, stack)) for stack in vectors)
     function = Function(FUNCTIONS[request.function or "lse"])
-    emit(compare_stacks(stacks, function, formats, names, time=request.time), request)
+    emit(compare_stacks(stacks, function, formats, names), request)

@@ -63,23 +63,20 @@ def peer_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iter
         yield Text()
         for result in results[: -1 if comparison.vectors == 1 else None]:
             yield hanging(f"{result.title:<9}  {_remark(result)}", width, indent=1, style="dim")
-    if any(result.nanoseconds is not None for result in comparison.results):
-        yield Text(" time: the fastest of several calls with all vectors at once", "dim")
     yield from missing_note(comparison.missing, width)
     yield Text()
 
 
 def _rows_of_one(results: Sequence[PeerResult], task: Task, glyphs: Glyphs) -> Iterator[Text]:
     """Yield each library's result on a single vector, or its worst element."""
-    is_timed = any(result.nanoseconds is not None for result in results)
-    rows: list[list[str | Text]] = [["", "", "result", "", "ns per element"]] if is_timed else []
+    rows = []
     element = max(results, key=lambda r: -1 if r.ulps is None else r.ulps).worst.element
     for result in results:
         style = "" if result.peer == "exact" else _STYLES[result.outcome]
         given, words = _given_text(result, task, element, glyphs), _outcome_text(result)
         cells = [_mark(result, glyphs), result.title, given, words]
-        rows.append([*(Text(cell, style) for cell in cells), _time_text(result)])
-    return grid(rows, "llllr")
+        rows.append([Text(cell, style) for cell in cells])
+    return grid(rows)
 
 
 def _rows_of_many(
@@ -88,9 +85,9 @@ def _rows_of_many(
     """Yield how many results of each library are wrong, and where the worst one is."""
     total = max(result.judged for result in results)
     where = vector_text if comparison.source else place_text
-    is_timed = any(result.nanoseconds is not None for result in results)
-    rows: list[list[str | Text]] = [["", f"of {total:,}", "misrounded", "broken", "ulps off", "at"]]
-    rows[0] += ["ns per element"] * is_timed
+    is_any_wrong = any(result.misrounded for result in results)
+    heads = ["", f"of {total:,}", "misrounded", "broken", "ulps off", "at" * is_any_wrong]
+    rows: list[list[str | Text]] = [[*heads]]
     for result in results:
         style = _STYLES[result.outcome]
         cells = [glyphs.dash] * 3
@@ -101,8 +98,8 @@ def _rows_of_many(
         element = f"x_{result.worst.element}" if result.worst.element else ""
         place = ", ".join(filter(None, (where(result.worst), element)))
         head = [Text(text, style) for text in (_mark(result, glyphs), result.title)]
-        rows.append([*head, *cells, place if result.misrounded else "", _time_text(result)])
-    yield from grid(rows, "llrrrlr")
+        rows.append([*head, *cells, place if result.misrounded else ""])
+    yield from grid(rows, "llrrr")
 
 
 @picture
@@ -202,10 +199,3 @@ def _remark(result: PeerResult) -> str:
     if result.returned not in (None, result.format):
         parts.append(f"returns {result.returned}, rounded to {result.format}")
     return "; ".join(filter(None, parts))
-
-
-def _time_text(result: PeerResult) -> str:
-    """Return the nanoseconds per element, to a tenth below 100; nothing if unknown."""
-    if result.nanoseconds is None:
-        return ""
-    return f"{result.nanoseconds:,.{0 if result.nanoseconds >= 100 else 1}f}"

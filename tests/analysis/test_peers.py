@@ -37,7 +37,6 @@ def fake(monkeypatch):
         calls = dict.fromkeys(list(Task)[:3], "fake.answer(x)")
         peer = Peer("fake", "Fake", options.pop("package", "fake"), "fake", calls)
         monkeypatch.setattr(peers, "PEERS", (peer, PEERS[-1]))
-        options.setdefault("time", False)
         comparison = stablelse.compare_peers(x, function, formats=formats, **options)
         result, *others = comparison.results
         assert result.peer == "fake"
@@ -153,30 +152,6 @@ def test_formats_are_counted_apart(fake):
     ]
 
 
-class Recorder:
-    """A function that keeps its arguments."""
-
-    def __init__(self):
-        self.calls = []
-
-    def __call__(self, x):
-        self.calls.append(x)
-        return truth(x)[:, 0]
-
-
-def test_the_time_is_the_fastest_calls(fake, monkeypatch):
-    """Two seconds, then one, then three: one second counts, for eight elements."""
-    clock = iter([0.0, 2.0, 2.0, 3.0, 3.0, 6.0] * 2)
-    monkeypatch.setattr(peers, "perf_counter", lambda: next(clock))
-    answer = Recorder()
-    result, (own,), _ = fake(answer, time=True)
-    assert len(answer.calls) == 4  # the first one warms up
-    assert all(x.shape == X.shape for x in answer.calls)
-    assert result.nanoseconds == own.nanoseconds == 1e9 / X.size
-    result, _, comparison = fake(untimed := Recorder())
-    assert (len(untimed.calls), result.nanoseconds, "time" in str(comparison)) == (1, None, False)
-
-
 #: The formats and functions that libraries do not have.
 WITHOUT = {
     ("torch", "float8_e4m3fn"),
@@ -198,7 +173,6 @@ def test_every_installed_library_in_every_format(peer, function, format_):
         function.value,
         formats=[format_.name],
         peers=[peer.name],
-        time=False,
     )
     result = next(r for r in comparison.results if r.peer == peer.name)
     assert result.version
@@ -227,7 +201,7 @@ def test_tasks_with_weights_signs_and_gradients(peer):
         }[task]
         weights = abs(b) if task is Task.WEIGHTED else b if task is Task.SIGNED else None
         question = peers.Question(task, x, weights, FORMATS["float64"], right)
-        result, _ = peers.ask(task, [question], [peer], (), time=False).results
+        result, _ = peers.ask(task, [question], [peer], ()).results
         assert result.reason is None
         assert result.ulps <= 4
 
@@ -235,7 +209,7 @@ def test_tasks_with_weights_signs_and_gradients(peer):
 def test_jax_keeps_its_own_settings():
     jax = pytest.importorskip("jax")
     before = jax.numpy.asarray([1.0]).dtype
-    comparison = stablelse.compare_peers([0.0, 1.0], peers=["jax"], time=False)
+    comparison = stablelse.compare_peers([0.0, 1.0], peers=["jax"])
     assert comparison.results[0].returned == "float64"
     assert jax.numpy.asarray([1.0]).dtype == before
 
@@ -243,13 +217,13 @@ def test_jax_keeps_its_own_settings():
 def test_what_is_missing_is_named(monkeypatch):
     there = {"numpy", "stablelse"}
     monkeypatch.setattr(peers, "find_spec", lambda name: name if name in there else None)
-    comparison = stablelse.compare_peers([0.0, 1.0], time=False)
+    comparison = stablelse.compare_peers([0.0, 1.0])
     assert comparison.missing == ("scipy", "torch", "jax")
     assert [r.peer for r in comparison.results] == ["naive", "logaddexp", "stablelse", "exact"]
     assert "pip install scipy torch jax" in str(comparison)
     with pytest.raises(ChoiceError, match="pip install scipy"):
         stablelse.compare_peers([0.0], peers=["scipy"])
-    named = stablelse.compare_peers([0.0, 1.0], peers=["numpy"], time=False)  # its package
+    named = stablelse.compare_peers([0.0, 1.0], peers=["numpy"])  # its package
     assert [r.peer for r in named.results[:-2]] == ["naive", "logaddexp"]
 
 

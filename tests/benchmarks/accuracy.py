@@ -31,7 +31,7 @@ def measured(vectors: int) -> dict[tuple[str, str, str, str], tuple[float, float
     for n in LENGTHS:
         for family, x in families(vectors, n).items():
             for function in FUNCTIONS:
-                compared = stablelse.compare_peers(x, function, formats=FORMATS, time=False)
+                compared = stablelse.compare_peers(x, function, formats=FORMATS)
                 for result in compared.results:
                     key = (function, result.format, family, result.title)
                     found.setdefault(key, []).append(result)

@@ -145,16 +145,16 @@ def test_functions_of_the_user_are_peers(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_module.py").write_text(MODULE)
-    done = run("peers 1000 1001 --function softmax --peer own_module.py:softmax --no-time --json")
+    done = run("peers 1000 1001 --function softmax --peer own_module.py:softmax --json")
     own, *_ = json.loads(done.out)["results"]
     assert (own["peer"], own["outcome"]) == ("own_module.py:softmax", "right")
-    done = run("peers 1000 1001 --peer own_module:naive_lse --no-time --json")
+    done = run("peers 1000 1001 --peer own_module:naive_lse --json")
     own, ours, _ = json.loads(done.out)["results"]
     assert (own["outcome"], own["value"], ours["peer"]) == ("broken", "inf", "stablelse")
-    done = run("peers --peer own_module.py:naive_lse --all --no-time")
+    done = run("peers --peer own_module.py:naive_lse --all")
     assert done.code == 0
     for name, reason in {"wrong": "TypeError", "missing": "AttributeError"}.items():
-        done = run(f"peers 1 2 --peer own_module.py:{name} --no-time --json")
+        done = run(f"peers 1 2 --peer own_module.py:{name} --json")
         own, *_ = json.loads(done.out)["results"]
         assert f"{reason}: " in own["reason"]
     assert "nowhere.py does not exist" in run("peers 1 --peer nowhere.py:f").err

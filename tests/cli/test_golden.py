@@ -5,7 +5,7 @@ import pytest
 from stablelse.analysis import demo
 
 #: Others may not be installed, and SciPy's last digits depend on its version.
-_PEERS = "--peer naive --peer logaddexp --no-time"
+_PEERS = "--peer naive --peer logaddexp"
 _FORMATS = "--dtype float16 --dtype float32 --dtype float64"
 
 #: Logits with a label each: one breaks the naive loss, one costs it digits, one is left out.

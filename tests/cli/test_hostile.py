@@ -54,12 +54,12 @@ def table(text, write, cells=(1.0, 2.0)):
 
 
 PLACED = """
-lse | softmax --all | log-softmax --errors | peers --peer scipy --no-time | sweep --row 1 |
+lse | softmax --all | log-softmax --errors | peers --peer scipy | sweep --row 1 |
 lse --fail-on naive:broken | nll --label-column 2 --ignore-index 4 --fail-on naive:broken |
 prove lse --row 1 | prove lse --row 1 --format latex | lse --row 1 --row 2
 """
 COLUMNS = """
-lse | softmax --all | lse --errors | peers --peer scipy --no-time | sweep --column 1 |
+lse | softmax --all | lse --errors | peers --peer scipy | sweep --column 1 |
 prove lse --column 1 | prove lse --format latex --column 1
 """
 OPTIONS = """
@@ -151,7 +151,7 @@ def test_settings_are_escaped(name, run):
         check(run("lse --file -", stdin=b"1\n2\n", **{name: text}))
 
 
-@pytest.mark.parametrize("line", ["peers 1 2 --no-time", "peers --all", "peers --format plain"])
+@pytest.mark.parametrize("line", ["peers 1 2", "peers --all", "peers --format plain"])
 def test_what_a_library_says_is_escaped(line, run, monkeypatch):
     text = "".join(TEXTS.values()) + " https://me:hunter2@h/x?sig=hunter2"
 
@@ -211,7 +211,7 @@ def test_spreadsheets_run_no_cell(name, cell, enter):
     assert {row["column"] for row in rows} == {cell, cell.replace(name, f"{name}2")}
     assert (
         ",-1.3132616875182228;-0.3132616875182228"
-        in enter("peers -1 0 --function log-softmax --no-time --format csv", "x").out
+        in enter("peers -1 0 --function log-softmax --format csv", "x").out
     )
     negative = enter("softmax -1 --shift -2 --format csv", "x").out
     assert {(row["shift"], row["minimum"]) for row in csv.DictReader(io.StringIO(negative))} == {

@@ -26,7 +26,7 @@ def test_a_header_is_reported(command, kind, run):
         ["scan", "-"],
         ["sweep", "--file", "-", "--row", "1"],
         ["prove", "lse", "--file", "-", "--row", "1"],
-        ["peers", "--file", "-", "--peer", "naive", "--no-time"],
+        ["peers", "--file", "-", "--peer", "naive"],
         ["nll", "--label-column", "b"],
     ],
 )

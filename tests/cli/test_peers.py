@@ -10,7 +10,7 @@ from stablelse.analysis import gallery as gallery_module
 from stablelse.analysis import peers as peers_module
 from stablelse.analysis.peers import PeerComparison, PeerResult
 
-ONLY = ["--peer", "naive", "--no-time"]
+ONLY = ["--peer", "naive"]
 
 
 @pytest.fixture
@@ -44,14 +44,7 @@ def test_json(run):
     assert (naive["value"], own["value"], exact["value"]) == (0, *[4.248354255291589e-18] * 2)
     assert naive["worst"]["exact"] == own["value"]
     assert naive["call"] == "np.log(np.sum(np.exp(x), axis=-1))"
-    assert (naive["version"], naive["nanoseconds"]) == (np.__version__, None)
-
-
-def test_the_time_is_told(run):
-    assert "ns per" in run("peers", "1", "2", "--peer", "naive").out
-    assert "ns per element" in run("peers", "1", "2", "--peer", "naive", "--format", "plain").out
-    document = json.loads(run("peers", "1", "2", "--peer", "naive", "--json").out)
-    assert [bool(row["nanoseconds"]) for row in document["results"]] == [True, True, False]
+    assert naive["version"] == np.__version__
 
 
 def test_a_library_that_is_not_installed(run, monkeypatch):
@@ -61,14 +54,14 @@ def test_a_library_that_is_not_installed(run, monkeypatch):
     assert (done.code, done.out) == (2, "")
     assert "torch is not installed: pip install torch" in done.err
     assert done.err.count("\n") == 1
-    done = run("peers", "1", "2", "--no-time")
+    done = run("peers", "1", "2")
     assert "not installed: scipy, torch, jax (pip install scipy torch jax)" in done.out
     assert "SciPy" not in done.out
 
 
 def test_a_long_reason_fits_the_screen(run, tmp_path):
     (tmp_path / "own.py").write_text("raise ValueError('a long message ' * 20)\n")
-    out = run("peers", "1", "2", "--peer", tmp_path / "own.py:lse", "--no-time").out
+    out = run("peers", "1", "2", "--peer", tmp_path / "own.py:lse").out
     assert "cannot be imported" in out
     assert "a long message a long message" in out
     assert max(map(len, out.splitlines())) <= 80

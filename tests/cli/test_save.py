@@ -23,7 +23,7 @@ RUNS = {
     "demo": ["demo", "--scene", "overflow", "--scene", "one-pass"],
     "prove": ["prove", "lse", "1000", "1001", "1002"],
     "audit": ["audit", "-f", "logits.npy", "--values", "logits.npy"],
-    "peers": ["peers", "0", "-40", "--peer", "naive", "--no-time"],
+    "peers": ["peers", "0", "-40", "--peer", "naive"],
     "gallery": ["peers", "--peer", "naive"],
     "scan-rows": ["scan", "--dtype", "float16"],
     "limits": ["limits", "--dtype", "float16", "--dtype", "float64"],

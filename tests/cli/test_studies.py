@@ -12,7 +12,7 @@ SHORT = {
     "nll": ["nll", "1000", "2", "--label", "1", "--steps"],
     "prove": ["prove", "lse", "1000", "1"],
     "sweep": ["sweep", "0", "1", "--dtype", "float64"],
-    "peers": ["peers", "1", "1000", "--peer", "naive", "--no-time"],
+    "peers": ["peers", "1", "1000", "--peer", "naive"],
     "scan": ["scan", "--dtype", "float16"],
     "demo": ["demo", "--scene", "any-shift"],
 }
@@ -38,10 +38,7 @@ _NUMBERS = ["0.1", "-2.2250738585072014e-308", "-720.3", "12.345678901234567"]
 LONG = [
     *([f, *_NUMBERS, "1e300", "--digits", "full"] for f in ("lse", "softmax", "log-softmax")),
     *(["prove", f, *_NUMBERS, "1000", "--shift", "-3.25"] for f in ("lse", "softmax")),
-    *(
-        ["peers", *_NUMBERS, "--function", f, "--peer", "logaddexp", "--no-time"]
-        for f in ("lse", "softmax")
-    ),
+    *(["peers", *_NUMBERS, "--function", f, "--peer", "logaddexp"] for f in ("lse", "softmax")),
     ["sweep", *_NUMBERS, "--dtype", "float64", "--intervals"],
 ]
 

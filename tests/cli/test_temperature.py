@@ -12,7 +12,7 @@ def test_arguments_masks_and_every_method(run, tmp_path):
     for method in ("shifted", "exact"):
         done = run("softmax", *arguments, "-q", "-m", method)
         assert done == run("softmax", "10000", "-inf", "10020", "-q", "-m", method)
-    for command in (["prove", "lse"], ["sweep"], ["peers", "--no-time"], ["lse"]):
+    for command in (["prove", "lse"], ["sweep"], ["peers"], ["lse"]):
         done = run(*command, "1", "3", "--temperature", "2")
         assert (done.code, done.out) == (0, run(*command, "0.5", "1.5").out)
 

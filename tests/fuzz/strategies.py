@@ -255,7 +255,7 @@ FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 PRINTED = [
     *(["lse"], ["lse", "--steps"], ["lse", "--dtype", "float16", "--dtype", "float32"]),
     *(["softmax"], ["log-softmax", "--errors"], ["nll", "--label", "0"]),
-    *(["nll", "--label", "0", "--grad"], ["peers", "--peer", "naive", "--no-time"]),
+    *(["nll", "--label", "0", "--grad"], ["peers", "--peer", "naive"]),
     *(["sweep", "--row", "1", "--points", "3"], ["prove", "lse", "--row", "1"]),
     *(["scan", "--fail-on", "none"], ["softmax", "--by", "columns"]),
 ]

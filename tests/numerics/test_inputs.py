@@ -36,7 +36,7 @@ FUNCTIONS = {
     "compare": lambda x: str(stablelse.compare(x)),
     "prove": lambda x: str(stablelse.prove(x)),
     "sweep": lambda x: str(stablelse.sweep(x, formats=["float32"], points=5)),
-    "compare_peers": lambda x: str(stablelse.compare_peers(x, peers=["naive"], time=False)),
+    "compare_peers": lambda x: str(stablelse.compare_peers(x, peers=["naive"])),
     "scan": lambda x: str(stablelse.scan(x)),
     "ScanState": lambda x: str(stablelse.ScanState().update(x).result()),
     "StreamState": lambda x: str(stablelse.StreamState(["float64"]).update(x).result()),
@@ -229,7 +229,7 @@ def test_one_name_is_a_sequence_of_one():
             partial(stablelse.sweep, points=5),
             {"methods": "naive", "formats": "float32", "shifts": "max"},
         ),
-        (partial(stablelse.compare_peers, time=False), {"formats": "float32", "peers": "naive"}),
+        (stablelse.compare_peers, {"formats": "float32", "peers": "naive"}),
         (lambda x, formats: stablelse.StreamState(formats).update(x), {"formats": "float16"}),
     ):
         several = {name: [value] for name, value in options.items()}
