@@ -1,12 +1,12 @@
 """Settings and fixtures shared by the whole suite."""
 
 import os
-import re
 import shlex
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import alike
@@ -24,8 +24,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 #: The beginning of lines on stderr that are not errors.
 NOTE = "stablelse: note: "
 
-#: The end of errors about a missing extra.
-NEEDED = re.compile(r"pip install (pyarrow|ml_dtypes|matplotlib|distributed|'fsspec)")
+#: The packages of extras that are not installed. Only without them may a test be skipped because
+#: the program asks for one.
+MISSING = [
+    name
+    for name in ("pyarrow", "ml_dtypes", "matplotlib", "distributed", "fsspec", "aiohttp")
+    if find_spec(name) is None
+]
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -52,9 +57,18 @@ def pytest_pyfunc_call(pyfuncitem):
     try:
         return (yield)
     except (UnknownFormatError, ReadError) as error:
-        if "pip install" in str(error):
+        if MISSING and "pip install" in str(error):
             pytest.skip(str(error))
         raise
+
+
+@pytest.fixture(autouse=True)
+def same_numbers(request):
+    """Let the RNG of a module give every test the same numbers, in any order of the tests."""
+    module = request.module
+    if hasattr(module, "RNG"):
+        state = module.__dict__.setdefault("_STATE", module.RNG.bit_generator.state)
+        module.RNG.bit_generator.state = state
 
 
 @pytest.fixture
@@ -87,7 +101,7 @@ def run():
     def command(*args, stdin=b"", columns=80, encoding="utf-8", **environment) -> Run:
         words = [*shlex.split(str(args[0])), *map(str, args[1:])] if args else []
         code, out, err = run_here(words, stdin, encoding, COLUMNS=str(columns), **environment)
-        if code == 2 and NEEDED.search(err):
+        if MISSING and code == 2 and "pip install" in err:
             pytest.skip(err)
         lines = err.splitlines(keepends=True)
         notes = [line for line in lines if line.startswith(NOTE)]

@@ -17,13 +17,6 @@ from stablelse.numerics.functions import Function, LossFunction
 
 ALL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)
 RNG = np.random.default_rng(9)
-_BEGIN = RNG.bit_generator.state
-
-
-@pytest.fixture(autouse=True)
-def same_numbers():
-    """Every test gets the same numbers in any order."""
-    RNG.bit_generator.state = _BEGIN
 
 
 def found(x, labels, function=LossFunction.LOSS, methods=ALL, formats=("float64",), **options):

@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-from command import run_here
 
 import stablelse
 
@@ -54,12 +53,10 @@ def test_a_key(run, tmp_path):
 
 
 @pytest.mark.parametrize("package", ["pyarrow", "fsspec.core"])
-def test_an_extra_that_is_missing(package, monkeypatch, tmp_path):
-    """One line that names it; the fixture `run` would skip the test."""
+def test_an_extra_that_is_missing(package, run, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, package, None)
     (tmp_path / "x").write_bytes(b"PAR1" + bytes(100))
-    code, _, errors = run_here(["lse", "-q", "-f", "x" if package == "pyarrow" else "s3://b/x"])
-    assert code == 2
-    assert errors.count("\n") == 1
+    done = run("lse", "-q", "-f", "x" if package == "pyarrow" else "s3://b/x")
+    assert (done.code, done.err.count("\n")) == (2, 1)
     needed = "pyarrow" if package == "pyarrow" else "'fsspec[http]'"
-    assert f"pip install {needed}" in errors
+    assert f"pip install {needed}" in done.err
