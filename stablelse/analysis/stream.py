@@ -424,14 +424,17 @@ class StreamState:
         StreamState
             Itself.
         """
+        mine, others = (([s.format for s in state.sides], state.plain) for state in (self, other))
+        if mine != others:
+            raise ValueError("only streams of the same formats and methods can be merged")
         rows = 0
         if other._runs:
             rows = self._follow(other._first, other._last, other._rows, other._runs)
         self.count += other.count
         end = self.count, Place(self._last or None, self._rows)
         with np.errstate(all="ignore"):
-            for mine, theirs in zip(self.sides, other.sides, strict=True):
-                mine.merge(theirs, other._first, rows, end)
+            for side, following in zip(self.sides, other.sides, strict=True):
+                side.merge(following, other._first, rows, end)
         return self
 
     def _follow(self, first: str, last: str, rows: int, runs: int) -> int:

@@ -63,6 +63,8 @@ class _Running:
 
     def merge(self, other: Self) -> Self:
         """Take in all numbers that another one has seen, which stays as it is; return itself."""
+        if type(other) is not type(self) or other.format != self.format:
+            raise ValueError("only running sums of the same class and dtype can be merged")
         self.count += other.count
         with np.errstate(all="ignore"):
             self._join(other)
@@ -79,7 +81,7 @@ class _Running:
 class RunningLogSumExp(_Running):
     """The log-sum-exp of all numbers so far.
 
-    It takes constant memory, pickles to a few numbers, and merges with others of its kind; the
+    It takes constant memory, pickles to a few numbers, and merges with others of its dtype; the
     order does not affect the result.
 
     Parameters

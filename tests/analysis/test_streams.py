@@ -4,6 +4,7 @@ Its errors are those that mpmath finds, and never above the bound. The table of 
 for memory is that of a vector in memory.
 """
 
+import itertools
 import pickle
 from dataclasses import replace
 from functools import cache
@@ -14,7 +15,7 @@ import oracle
 import pytest
 
 import stablelse
-from stablelse import RunningNaive, RunningShifted, StreamState
+from stablelse import RunningLogSumExp, RunningNaive, RunningShifted, StreamState
 from stablelse.analysis import elements as elements_module
 from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.elements import LongVector
@@ -162,6 +163,26 @@ def test_the_twins_merge_and_tell_themselves():
     assert np.isnan(naive.update([np.nan]).result())
     shifted = RunningShifted().merge(RunningShifted().update([1000])).merge(RunningShifted())
     assert repr(shifted) == "<RunningShifted of 1 numbers: 1000.0>"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (RunningLogSumExp(), RunningNaive()),
+        (RunningNaive(), RunningShifted()),
+        (RunningNaive(), RunningNaive("float16")),
+        (RunningLogSumExp(), RunningLogSumExp("float32")),
+        (StreamState(["float64"]), StreamState(["float16"])),
+        (StreamState(["float64"]), StreamState(["float64", "float16"])),
+        (StreamState(), StreamState(plain=False)),
+    ],
+    ids=repr,
+)
+def test_sums_of_different_kinds_are_refused_and_stay_as_they_are(others):
+    for state, other in itertools.permutations(each.update([1.0]) for each in others):
+        with pytest.raises(ValueError, match=r"only .* can be merged"):
+            state.merge(other)
+        assert state.count == 1
 
 
 RNG = np.random.default_rng(53)
