@@ -14,7 +14,7 @@ from stablelse.cli.beside import open_beside
 from stablelse.cli.emit import emit
 from stablelse.cli.input import batches, find_formats, parsed_to, place_of, read_vectors
 from stablelse.cli.labels import read_labelled
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.options import Request
 from stablelse.cli.progress import meter_of
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function, LossFunction
@@ -31,7 +31,7 @@ def run(request: Request) -> None:
     if len(formats) > 1:
         raise typer.BadParameter("values are graded in one format: give --dtype once")
     is_loss = request.function == "nll"
-    function = LossFunction.LOSS if is_loss else Function(FUNCTIONS[request.function or "softmax"])
+    function = LossFunction.LOSS if is_loss else Function(request.function or "softmax")
     if is_loss != bool(request.labels or request.label_column or request.label_key):
         what = "nll needs labels: give --labels" if is_loss else "labels go with --function nll"
         raise typer.BadParameter(what)

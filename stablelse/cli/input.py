@@ -13,7 +13,7 @@ import typer
 
 from stablelse.analysis import Place
 from stablelse.cli.beside import with_companions
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array, Format, UnknownFormatError, find_format
 from stablelse.numerics.formulas import (
@@ -26,6 +26,7 @@ from stablelse.numerics.formulas import (
     candidates,
     find_method,
     find_shift,
+    methods_of,
 )
 from stablelse.numerics.functions import Function
 from stablelse.readers import open_files
@@ -77,14 +78,9 @@ def job_of(request: Request, function: Function, values_alone: bool) -> Job:
     formulas = WEIGHTED if request.weights else FORMULAS
     tried = candidates(function, methods or usual, shifts, formulas)
     if request.steps and not any(each.formula for each in tried):
-        having = ", ".join(method.value for method in Method if method is not Method.EXACT)
+        having = ", ".join(m.value for m in methods_of(function) if m is not Method.EXACT)
         raise typer.BadParameter(f"--steps needs a method that has steps: {having}")
     return Job(function, tried, formats, request.empty)
-
-
-def function_of(request: Request) -> Function:
-    """Return the function that a request is about."""
-    return Function(FUNCTIONS[request.function or "lse"])
 
 
 def find_formats(names: list[str] | None, default: Sequence[str] = ("float64",)) -> list[Format]:

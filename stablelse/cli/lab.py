@@ -11,7 +11,7 @@ import typer
 
 from stablelse.analysis.lab import LONGEST, State, formats
 from stablelse.cli.input import find_formats, only, read_vectors
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.options import Request
 from stablelse.cli.screen import terminal_restored
 from stablelse.files import open_sink
 from stablelse.numerics.formulas import find_shift
@@ -71,9 +71,7 @@ def _state(request: Request) -> State:
         raise typer.BadParameter(f"the lab takes {LONGEST:,} numbers at most, not {len(x):,}")
     shift = find_shift((request.shift or "max").strip())
     a = "max" if shift.name == "max" else float(shift.rule(x)[0])
-    return State(
-        tuple(x.tolist()), Function(FUNCTIONS[request.function or "lse"]), found[0].name, a
-    )
+    return State(tuple(x.tolist()), Function(request.function or "lse"), found[0].name, a)
 
 
 def _show(state: State, source: str | None) -> None:

@@ -19,9 +19,6 @@ from stablelse.cli.help import is_number
 #: The file types of pictures, and of figures.
 PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
 
-#: The functions, by the names of their commands.
-FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
-
 
 class Request(SimpleNamespace):
     """What the user asked of a command: its options by name, None for those it does not have."""
@@ -107,8 +104,7 @@ def _format(text: str, default: str) -> Option:
     return Option(list[str], "FORMAT", f"{text}  [default: {default}]", completions=names)
 
 
-def _method(default: str) -> Option:
-    names = ("naive", "shifted", "division-free", "exact")
+def _method(default: str, *names: str) -> Option:
     text = f"Only this method; repeatable.  [default: {default}]"
     return Option(list[str], "|".join(names), text, None, "-m", names)
 
@@ -228,8 +224,10 @@ OPTIONS = {
         "dtype:sweep": _format(_FORMATS, "float16, float32, float64"),
         "dtype:scan": _format(_FORMATS, "float16, float32, and bfloat16 if installed"),
         "dtype:limits": _format("Only this format; repeatable.", "all"),
-        "method": _method("all but division-free"),
-        "method:sweep": _method("all"),
+        "method": _method("all but division-free", "naive", "shifted", "division-free", "exact"),
+        "method:lse": _method("all", "naive", "shifted", "exact"),
+        "method:log-softmax": _method("all", "naive", "shifted", "exact"),
+        "method:sweep": _method("all", "naive", "shifted", "division-free", "exact"),
         "shift": _shift(list[str], "The a of the identity; repeatable.  [default: max]"),
         "shift:lab": _shift(str, "The first a of the identity.  [default: max]"),
         "shift:prove": _shift(str, "The a of the identity.  [default: max]"),

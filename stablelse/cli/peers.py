@@ -7,7 +7,7 @@ from stablelse.analysis.gallery import gallery
 from stablelse.analysis.peers import choose_peers, compare_stacks
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, parsed_to, place_of, read_vectors
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.options import Request
 from stablelse.numerics.functions import Function
 
 
@@ -21,5 +21,5 @@ def run(request: Request) -> None:
     formats = find_formats(request.dtype)
     vectors = read_vectors(request, parsed_to(formats))
     stacks = ((stack.values, partial(place_of, stack)) for stack in vectors)
-    function = Function(FUNCTIONS[request.function or "lse"])
+    function = Function(request.function or "lse")
     emit(compare_stacks(stacks, function, formats, names), request)

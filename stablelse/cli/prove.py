@@ -5,16 +5,15 @@ from dataclasses import replace
 from stablelse.analysis.prove import prove
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, read_one
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.options import Request
 
 
 def run(request: Request) -> None:
     """Show the derivation, with the only vector of the input, or in symbols."""
-    function = FUNCTIONS[request.function]
     if request.is_without_numbers:
-        emit(prove(None, function), request)
+        emit(prove(None, request.function), request)
         return
     formats, shift = find_formats(request.dtype), (request.shift or "max").strip()
     x, place = read_one(request, formats)
-    proof = prove(x, function, shift=shift, formats=[format_.name for format_ in formats])
+    proof = prove(x, request.function, shift=shift, formats=[format_.name for format_ in formats])
     emit(replace(proof, **place._asdict()), request)

@@ -17,7 +17,7 @@ from stablelse.analysis.scan import (
 from stablelse.cli import tell
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, open_numbers, place_of
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import installed_formats
 from stablelse.readers.vectors import vectors
@@ -30,7 +30,7 @@ def run(request: Request) -> None:
     installed = [format_.name for format_ in installed_formats()]
     trained_in = [name for name in ("float16", "bfloat16", "float32") if name in installed]
     formats = [format_.name for format_ in find_formats(request.dtype, trained_in)]
-    state = ScanState(FUNCTIONS[request.function or "lse"], formats, max_ulp)
+    state = ScanState(request.function or "lse", formats, max_ulp)
     _take_all(state, request, "longdouble" in formats)
     result = state.result()
     if not request.quiet:

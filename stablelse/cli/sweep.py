@@ -5,7 +5,7 @@ from dataclasses import replace
 from stablelse.analysis.sweep import POINTS, sweep
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, read_one
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.options import Request
 from stablelse.numerics.formulas import ChoiceError
 
 
@@ -16,7 +16,7 @@ def run(request: Request) -> None:
     x, place = read_one(request, formats)
     result = sweep(
         x,
-        FUNCTIONS[request.function or "lse"],
+        request.function or "lse",
         offset=offset,
         scale=scale,
         methods=request.method or None,

@@ -16,7 +16,7 @@ import numpy as np
 import typer
 
 from stablelse.cli.emit import NUMBERS, Rows, Values, emit
-from stablelse.cli.input import Job, function_of, job_of, policed, read_bounded, read_vectors
+from stablelse.cli.input import Job, job_of, policed, read_bounded, read_vectors
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter, meter_of
 from stablelse.numerics.formats import Array, Format
@@ -41,7 +41,9 @@ def run(request: Request) -> None:
 def evaluation_of(request: Request) -> Job:
     """Return the job, or complain if a cluster cannot do it."""
     is_quiet = request.quiet and not request.fail_on
-    job = job_of(request, function_of(request), bool(is_quiet or is_file_of_numbers(request)))
+    job = job_of(
+        request, Function(request.function or "lse"), bool(is_quiet or is_file_of_numbers(request))
+    )
     is_changed = request.mask or request.weights or request.temperature
     if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(

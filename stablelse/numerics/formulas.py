@@ -387,7 +387,7 @@ def candidates(
         if not found:
             having = dict.fromkeys(f.function.value for f in FORMULAS if f.method is method)
             raise ChoiceError(
-                f"{function.value} has no {method.value} method, only {' and '.join(having)} has: "
+                f"only {' and '.join(having)} has a {method.value} method: "
                 f"choose from {', '.join(other.value for other in methods_of(function))}"
             )
         for formula in found:

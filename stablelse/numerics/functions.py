@@ -15,11 +15,24 @@ from stablelse.numerics.rows import apply
 
 
 class Function(Enum):
-    """The functions of a vector x."""
+    """The functions of a vector x, found by their own names and by those of their commands."""
 
     LOGSUMEXP = "logsumexp"
     SOFTMAX = "softmax"
     LOG_SOFTMAX = "log_softmax"
+
+    @property
+    def command(self) -> str:
+        """The name of its command."""
+        return "lse" if self is Function.LOGSUMEXP else self.value.replace("_", "-")
+
+    @classmethod
+    def _missing_(cls, value: object) -> Function:
+        for function in cls:
+            if function.command == value:
+                return function
+        choices = ", ".join(function.value for function in cls)
+        raise ValueError(f"unknown function {value!r}: choose from {choices}")
 
 
 class LossFunction(Enum):

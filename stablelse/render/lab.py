@@ -32,12 +32,6 @@ from stablelse.render.words import (
     symbol_text,
 )
 
-COMMANDS = {
-    Function.LOGSUMEXP: "lse",
-    Function.SOFTMAX: "softmax",
-    Function.LOG_SOFTMAX: "log-softmax",
-}
-
 #: The most numbers in a command, and on the page, which has a slider for each.
 _MOST, MOST_SLIDERS = 1000, 12
 
@@ -119,7 +113,7 @@ def command_text(state: State, first: State, source: str | None) -> str:
         numbers = f"--file {shlex.quote(printable(source))}"
     shift = "" if state.shift == "max" else f" --shift {number_text(state.a)}"
     dtype = "" if state.format == "float64" else f" --dtype {state.format}"
-    return f"stablelse {COMMANDS[state.function]} {numbers}{shift}{dtype}"
+    return f"stablelse {state.function.command} {numbers}{shift}{dtype}"
 
 
 def exercise_text(exercise: Exercise) -> str:
@@ -167,7 +161,7 @@ def _data(state: State) -> dict[str, Any]:
         comparison = compare(state.x, function.value, formats=names, errors=False)
         naive, shifted, *_ = comparison.results
         each: dict[str, Any] = {"name": function.value, "title": FUNCTION_NAMES[function]}
-        each |= {"command": COMMANDS[function], "naive": list(_operations(naive))}
+        each |= {"command": function.command, "naive": list(_operations(naive))}
         functions.append(each | {"shifted": list(_operations(shifted))})
         for result in comparison.results[2::3]:
             values = record(result.value)

@@ -66,18 +66,23 @@ def test_integers_and_ml_dtypes_are_numbers():
     [
         ([], {}, "at least one number"),
         ([[1, 2]], {}, r"not shape \(1, 2\)"),
-        ([1], {"function": "max"}, "'max' is not a valid Function"),
+        ([1], {"function": "max"}, "unknown function 'max': choose from logsumexp, softmax, log_s"),
         ([1], {"formats": ["float17"]}, "unknown format 'float17'"),
         ([1], {"shifts": ["median"]}, "unknown shift 'median'"),
         ([1], {"methods": ["best"]}, "unknown method 'best': choose from naive, shifted"),
         ([1], {"methods": []}, "no method: choose from naive"),
-        ([1], {"methods": ["division-free"]}, "logsumexp has no division-free method, only softm"),
+        ([1], {"methods": ["division-free"]}, "only softmax has a division-free method: choose"),
         ([1], {"methods": ["compensated"]}, r"no compensated method.*use --method exact"),
     ],
 )
 def test_errors(x, options, message):
     with pytest.raises(ValueError, match=message):
         stablelse.compare(x, **options)
+
+
+def test_functions_have_the_names_of_their_commands_too():
+    for name in ("lse", "softmax", "log-softmax"):
+        assert stablelse.compare([1, 2], name).function.command == name
 
 
 def test_numbers_are_never_markup():

@@ -125,7 +125,7 @@ def test_a_shifted_formula_is_tried_with_every_shift():
         assert (formula is not None and formula.is_shifted) is (candidate.shift is not None)
 
 
-LACKS = "{} has no division-free method, only softmax has: choose from naive, shifted, exact"
+LACKS = "only softmax has a division-free method: choose from naive, shifted, exact"
 NO_SHIFT = "choose from max, min, mean, or give a number"
 
 
