@@ -106,7 +106,7 @@ def place_text(placed: Any) -> str:
 
 
 def vector_text(placed: Any) -> str:
-    """Return the row or column of a vector in its file, or nothing for a whole file."""
-    if placed.row is not None:
-        return f"row {placed.row}"
-    return "" if placed.column is None else f"column {shortened(printable(placed.column), 40)}"
+    """Return the row and column in a file that something has, or nothing for a whole file."""
+    row = "" if placed.row is None else f"row {placed.row}"
+    column = placed.column and f"column {shortened(printable(placed.column), 40)}"
+    return ", ".join(filter(None, (row, column)))

@@ -155,16 +155,23 @@ class _Part:
         return sections, sum(1 + t.plain.count("\n") for section in sections for t in section)
 
     def _verdict(self) -> Iterator[Text]:
-        """Yield the first line: what was computed, the results and their marks."""
+        """Yield what was computed, the results and their marks: in one line if there is room."""
         title = Text(f" {title_text(self.comparison, self.glyphs)} in ")
         title.append(self.format.name, "bold")
         for gap, digits in (("   ", _FULL), ("  ", _FULL), ("   ", DIGITS), ("   ", 5)):
             outcomes = [self._outcome(result, digits) for result in self.formulas]
             line = Text(gap).join([title, *outcomes])
-            if line.cell_len <= self.width:
-                break
-        else:
-            line = Text("\n   ").join([title, Text("   ").join(outcomes)])
+            if line.cell_len <= self.width or not outcomes:
+                yield line
+                return
+        yield title
+        line = Text()
+        for result in self.formulas:
+            outcome = Text("   ") + self._outcome(result, _FULL)
+            if line and line.cell_len + outcome.cell_len > self.width:
+                yield line
+                line = Text()
+            line += outcome
         yield line
 
     def _outcome(self, result: MethodResult, digits: int) -> Text:

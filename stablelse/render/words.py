@@ -290,6 +290,8 @@ def why(facts: Facts) -> str:
     culprit = next(iter(ruins or sorted(harmful, key=lambda f: -(f.bits_lost or 0))), None)
     if result.verdict is Verdict.RIGHT:
         return f"{_right_text(facts)}. {_comfort(facts)}".rstrip()
+    if result.verdict is Verdict.NAN and np.isnan(facts.comparison.maximum):
+        return "x has a NaN, so the result is NaN too."
     if culprit is None and result.verdict is Verdict.DOES_NOT_FIT:
         return f"the weight of a class does not fit {result.format}."
     if culprit is None:
@@ -322,8 +324,6 @@ def _right_text(facts: Facts) -> str:
 def _digits(facts: Facts) -> str:
     """Return in words how many digits are right if some, or all, were lost."""
     result, right, worst = facts.result, facts.least, facts.worst
-    if result.verdict is Verdict.NAN:
-        return "x has a NaN, and so has the result"
     few = (SENTENCES["no digit"], "the first digit is right")
     digits = SENTENCES["some digits"].format(right=right) if right > 1 else few[right]
     is_fair = right == 0 and not result.verdict.is_broken
@@ -350,7 +350,8 @@ def _others(facts: Facts) -> str:
         return ", but the error is small next to the largest entry"
     least, most = int(good.min()), all_digits(facts.format)
     digits = f"all {most} digits" if least == most else f"{counted(least, 'digit')} or more"
-    return f"; in {len(good):,} of {len(facts.right):,} entries, {digits} are right"
+    are = "is" if len(good) == 1 else "are"
+    return f"; {len(good):,} of {len(facts.right):,} entries {are} right to {digits}"
 
 
 def _comfort(facts: Facts) -> str:

@@ -100,6 +100,8 @@ SAYINGS = {
     "12 1 --dtype float16": ["x must stay below 11.085; x_1 is above"],
     "70000 --dtype float16": ["70000 does not fit float16 (largest 65504)", "✗"],
     "inf inf": ["naive ∞ ✓", "∞ − ∞ is NaN"],
+    "1000 nan": ["✗ naive x has a NaN, so the result is NaN too."],
+    "1 2 --shift max --shift min --shift mean": ["shifted, mean 2.3132616875182226 ✓ e^x"],
 }
 
 
@@ -119,6 +121,11 @@ def test_says_why(arguments, run):
         assert saying in out
 
 
+def test_a_long_table_names_the_row_and_the_column_of_its_first_trouble(run):
+    out = run("lse", "--by", "all", stdin=b"1,2\n" * 20_000 + b"3,800\n").out
+    assert "standard input, row 20001, column 2 is above" in re.sub(r"\s+", " ", out)
+
+
 def test_plain_text_has_no_frames(run):
     out = run("softmax", "1000", "1", "--format", "plain").out
     assert out.isascii()
@@ -133,7 +140,7 @@ def test_marks_and_sentences_agree(x, dtype, command, run):
     for line in run(*plain).out.splitlines():
         fair = line.startswith(" ~~")
         if fair and ("no digit is right" in line or "only its size" in line):
-            others = r"(all \d+ digits|or more) are right|small next to the largest entry"
+            others = r"(is|are) right to (all )?\d+ digits?|small next to the largest entry"
             assert re.search(others, line)
         assert "right to 0" not in line
         assert fair or line.startswith(" !!") or not re.search("no digit is right", line)
