@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import import_module
@@ -23,7 +23,7 @@ import numpy as np
 
 from stablelse.analysis import Displayed
 from stablelse.analysis.results import Place
-from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
+from stablelse.numerics.formats import Array, Format, find_format, format_of
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import Function, exact, ulp_error
 from stablelse.numerics.inputs import real_numbers, several
@@ -73,15 +73,11 @@ class Peer(NamedTuple):
     name: str  # What the command line calls it; the name of its package works too
     title: str  # What people call it
     module: str  # What is imported
-    alias: str  # What the calls call its package
     # The code that a user would write: an expression in x, of shape (m, n), and the
     # weights b of the same shape. The text shown is the text evaluated.
     calls: Mapping[Task, str]
     # Turns an ndarray into an array of the library; takes the package, the array and its format
     native: Callable[[Any, Array, Format], Any] = lambda package, x, format_: x
-    to_numpy: Callable[[Any], Any] = np.asarray  # Turns a result into an ndarray
-    # Compiles a function, if the library has a compiler; takes the package and the function
-    compiled: Callable[[Any, Callable[..., Any]], Callable[..., Any]] = lambda package, f: f
     # Returns the context in which everything runs; takes the package
     context: Callable[[Any], AbstractContextManager[Any]] = lambda package: nullcontext()
 
@@ -102,9 +98,12 @@ class Peer(NamedTuple):
 
     def function(self, package: Any, task: Task) -> Callable[..., Any]:
         """Return the call as a function of x and b."""
+        if task not in self.calls:
+            raise UnsupportedError(f"has no {task.value}")
+        names = {"np": np, self.package: package}
         # eval is safe, for the text is a constant of this package; it is the text that is shown.
-        call = eval(f"lambda x, b: {self.calls[task]}", {self.alias: package})
-        return self.compiled(package, call)
+        call: Callable[..., Any] = eval(f"lambda x, b: {self.calls[task]}", names)
+        return call
 
 
 def _torch_tensor(torch: Any, x: Array, format_: Format) -> Any:
@@ -116,23 +115,10 @@ def _torch_tensor(torch: Any, x: Array, format_: Format) -> Any:
     return torch.from_numpy(x.astype(np.float32)).to(getattr(torch, x.dtype.name))
 
 
-def _torch_array(tensor: Any) -> Array:
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name in FORMATS and FORMATS[name].extra is not None:
-        return FORMATS[name].round(tensor.float().numpy())
-    return np.asarray(tensor)
-
-
 def _jax_array(jax: Any, x: Array, format_: Format) -> Any:
     if not hasattr(jax.numpy, x.dtype.name):
         raise UnsupportedError(f"has no {format_.name}")
     return jax.device_put(x, jax.devices("cpu")[0])
-
-
-def _jax_compiled(jax: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    jitted = jax.jit(function)
-    # A call returns before it is done, so timing must wait for the result.
-    return lambda x, b: jax.block_until_ready(jitted(x, b))
 
 
 def _jax_float64(jax: Any) -> AbstractContextManager[Any]:
@@ -150,32 +136,36 @@ class OwnPeer(Peer):
     def of(cls, text: str) -> OwnPeer:
         """Return the peer of a text such as ``model.py:softmax``, or raise ChoiceError."""
         home, _, name = text.rpartition(":")
-        if home.endswith(".py") and not os.path.isfile(home):
-            raise ChoiceError(
-                f"{home} does not exist: name a file or a module, a colon, a function"
-            )
+        is_missing = home.endswith(".py") and not os.path.isfile(home)
+        if is_missing or not (home and name):
+            problem = f"{home} does not exist" if is_missing else f"{text!r} is not a function"
+            raise ChoiceError(f"{problem}: name a file or a module, a colon, a function")
         tasks = [task for task, known in _OWN_NAMES.items() if re.search(known, name)]
         found = tasks[:1] or list(_OWN_NAMES)
-        return cls(text, name, home, "", dict.fromkeys(found, f"{printable(name)}(x)"))
-
-    @property
-    def is_installed(self) -> bool:
-        """Always: an error of the import is its answer."""
-        return True
+        return cls(text, name, home, dict.fromkeys(found, f"{printable(name)}(x)"))
 
     def load(self) -> Any:
         """Import the file or the module, which runs its code, and return the function of rows."""
-        module = None
-        if not self.module.endswith(".py"):
+        is_file = self.module.endswith(".py")
+        folder = os.path.abspath(os.path.dirname(self.module) if is_file else "")
+        if folder not in sys.path:  # so that it finds the files next to it, as a script does
+            sys.path.insert(0, folder)
+        if not is_file:
             module = import_module(self.module)
         elif spec := spec_from_file_location("own_peer", self.module):
-            module = module_from_spec(spec)
             assert spec.loader is not None, "it is a file"
+            module = module_from_spec(spec)
+            sys.modules[spec.name] = module  # data classes look for their module there
             spec.loader.exec_module(module)
+        if not hasattr(module, self.title):
+            raise UnsupportedError(f"{self.module} has no {self.title}")
         return of_rows(getattr(module, self.title))
 
     def function(self, package: Any, task: Task) -> Callable[..., Any]:
         """Return the function that was loaded."""
+        if task not in self.calls:
+            named = next(iter(self.calls)).value
+            raise UnsupportedError(f"its name says {named}, not {task.value}")
         return lambda x, b: package(x)
 
 
@@ -188,55 +178,58 @@ _OWN_NAMES = {
 
 
 def of_rows(function: Callable[..., Any]) -> Callable[[Array], Array]:
-    """Return a function of rows: with axis=-1 or dim=-1 if it takes that, otherwise row by row."""
+    """Return a function of rows: with axis=-1 or dim=-1 if it takes that, otherwise row by row.
+
+    It is given a copy, which it may change.
+    """
     try:
         names = list(signature(function).parameters)
     except (TypeError, ValueError):  # some builtins have none
         names = []
     axis = next((name for name in ("axis", "dim") if name in names), None)
     if axis is None:
-        return lambda x: np.array([np.asarray(function(row)) for row in x])
-    return lambda x: np.asarray(function(x, **{axis: -1}))
+        return lambda x: np.stack([real_numbers(function(row)) for row in x.copy()])
+    return lambda x: real_numbers(function(x.copy(), **{axis: -1}))
 
 
 _REDUCED = "np.logaddexp.reduce(x, axis=-1, keepdims=True)"
 
 #: All libraries, in the order shown; the last one is this package.
 PEERS = (
-    Peer("naive", "naive", "numpy", "np", {
+    Peer("naive", "naive", "numpy", {
         Task.LOGSUMEXP: "np.log(np.sum(np.exp(x), axis=-1))",
         Task.SOFTMAX: "np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True)",
         Task.LOG_SOFTMAX: "np.log(np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True))",
         Task.WEIGHTED: "np.log(np.sum(b * np.exp(x), axis=-1))",
         Task.SIGNED: "(np.log(np.abs(s := np.sum(b * np.exp(x), axis=-1))), np.sign(s))",
     }),
-    Peer("logaddexp", "logaddexp", "numpy", "np", {
+    Peer("logaddexp", "logaddexp", "numpy", {
         Task.LOGSUMEXP: "np.logaddexp.reduce(x, axis=-1)",
         Task.SOFTMAX: f"np.exp(x - {_REDUCED})",
         Task.LOG_SOFTMAX: f"x - {_REDUCED}",
     }),
-    Peer("scipy", "SciPy", "scipy.special", "scipy", {
+    Peer("scipy", "SciPy", "scipy.special", {
         Task.LOGSUMEXP: "scipy.special.logsumexp(x, axis=-1)",
         Task.SOFTMAX: "scipy.special.softmax(x, axis=-1)",
         Task.LOG_SOFTMAX: "scipy.special.log_softmax(x, axis=-1)",
         Task.WEIGHTED: "scipy.special.logsumexp(x, axis=-1, b=b)",
         Task.SIGNED: "scipy.special.logsumexp(x, axis=-1, b=b, return_sign=True)",
     }),
-    Peer("torch", "PyTorch", "torch", "torch", {
+    Peer("torch", "PyTorch", "torch", {
         Task.LOGSUMEXP: "torch.logsumexp(x, dim=-1)",
         Task.SOFTMAX: "torch.softmax(x, dim=-1)",
         Task.LOG_SOFTMAX: "torch.log_softmax(x, dim=-1)",
         Task.GRADIENT: "torch.func.grad(lambda x: torch.logsumexp(x, dim=-1).sum())(x)",
-    }, _torch_tensor, _torch_array),
-    Peer("jax", "JAX", "jax", "jax", {
+    }, _torch_tensor),
+    Peer("jax", "JAX", "jax", {
         Task.LOGSUMEXP: "jax.nn.logsumexp(x, axis=-1)",
         Task.SOFTMAX: "jax.nn.softmax(x, axis=-1)",
         Task.LOG_SOFTMAX: "jax.nn.log_softmax(x, axis=-1)",
         Task.WEIGHTED: "jax.nn.logsumexp(x, axis=-1, b=b)",
         Task.SIGNED: "jax.nn.logsumexp(x, axis=-1, b=b, return_sign=True)",
         Task.GRADIENT: "jax.grad(lambda x: jax.nn.logsumexp(x, axis=-1).sum())(x)",
-    }, _jax_array, np.asarray, _jax_compiled, _jax_float64),
-    Peer("stablelse", "stablelse", "stablelse", "stablelse", {
+    }, _jax_array, _jax_float64),
+    Peer("stablelse", "stablelse", "stablelse", {
         Task.LOGSUMEXP: "stablelse.logsumexp(x, axis=-1)",
         Task.SOFTMAX: "stablelse.softmax(x, axis=-1)",
         Task.LOG_SOFTMAX: "stablelse.log_softmax(x, axis=-1)",
@@ -463,11 +456,9 @@ def ask(
             if result.reason is None:
                 try:
                     result.judge(_answer(peer, package, question, result), question)
-                except Exception as error:  # a library may raise anything; it is shown
-                    is_known = isinstance(error, UnsupportedError)
-                    reason = str(error) if is_known else _one_line(error)
+                except (Exception, SystemExit) as error:  # a library may raise anything
                     head = (result.peer, result.title, result.version, result.call)
-                    results[name][at] = PeerResult(*head, name, reason=reason)
+                    results[name][at] = PeerResult(*head, name, reason=_reason(error))
         vectors[name] += len(question.x)
         sources.add(question.place(0).source)
         lengths.add(question.x.shape[-1])
@@ -490,21 +481,15 @@ def ask(
 def _loaded(peer: Peer) -> Any:
     """Return a library's package, or why it cannot be imported."""
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with _contained():
             return peer.load()
-    except Exception as error:  # the other libraries go on
-        return f"cannot be imported: {_one_line(error)}"
+    except (Exception, SystemExit) as error:  # the other libraries go on
+        return _reason(error, "cannot be imported: ")
 
 
 def _answer(peer: Peer, package: Any, question: Question, result: PeerResult) -> Array:
     """Return a library's answer in the format, and note its type."""
-    with (
-        warnings.catch_warnings(action="ignore"),
-        np.errstate(all="ignore"),
-        peer.context(package),
-    ):
-        if question.task not in peer.calls:
-            raise UnsupportedError(f"has no {question.task.value}")
+    with _contained(), peer.context(package):
         function = peer.function(package, question.task)
         x, b = (
             None if given is None else peer.native(package, given, question.format)
@@ -512,12 +497,29 @@ def _answer(peer: Peer, package: Any, question: Question, result: PeerResult) ->
         )
         answer = function(x, b)
         parts = answer if isinstance(answer, tuple) else (answer,)
-        arrays = [np.asarray(peer.to_numpy(part)) for part in parts]
+        arrays = [real_numbers(part) for part in parts]
     returned = format_of(arrays[0].dtype)
     result.returned = returned.name if returned else arrays[0].dtype.name
-    rows = [array.reshape(len(question.x), -1) for array in arrays]
-    return question.format.round(np.concatenate(rows, axis=-1))
+    rows = np.concatenate([array.reshape(len(question.x), -1) for array in arrays], axis=-1)
+    if rows.shape != question.exact.shape:
+        given, wanted = rows.shape[-1], question.exact.shape[-1]
+        raise UnsupportedError(f"returns {given:,} numbers a row, not {wanted:,}")
+    return question.format.round(rows)
 
 
-def _one_line(error: Exception) -> str:
-    return printable(" ".join(f"{type(error).__name__}: {error}".split()))
+@contextmanager
+def _contained() -> Iterator[None]:
+    """Keep a library's warnings, and what it prints, from what this program prints."""
+    with (
+        warnings.catch_warnings(action="ignore"),
+        np.errstate(all="ignore"),
+        redirect_stdout(sys.stderr),
+    ):
+        yield
+
+
+def _reason(error: BaseException, prefix: str = "") -> str:
+    """Return why there is no answer, in one line."""
+    if isinstance(error, UnsupportedError):
+        return printable(str(error))
+    return prefix + printable(" ".join(f"{type(error).__name__}: {error}".split()))

@@ -10,16 +10,8 @@ import pytest
 
 import stablelse
 from stablelse.analysis import peers
-from stablelse.analysis.peers import (
-    PEERS,
-    Outcome,
-    Peer,
-    Task,
-    UnsupportedError,
-    Worst,
-)
+from stablelse.analysis.peers import PEERS, Outcome, Peer, Task, UnsupportedError, Worst
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import Function, exact
 
 X = np.array([[0.5, 1.0], [-3.0, 2.0], [1000.0, 999.0], [0.25, 0.25]])
@@ -35,7 +27,7 @@ def fake(monkeypatch):
         module.__version__, module.answer = "1.2", answer
         monkeypatch.setitem(sys.modules, "fake", module)
         calls = dict.fromkeys(list(Task)[:3], "fake.answer(x)")
-        peer = Peer("fake", "Fake", options.pop("package", "fake"), "fake", calls)
+        peer = Peer("fake", "Fake", "fake", calls)
         monkeypatch.setattr(peers, "PEERS", (peer, PEERS[-1]))
         comparison = stablelse.compare_peers(x, function, formats=formats, **options)
         result, *others = comparison.results
@@ -122,14 +114,6 @@ def test_warnings_are_contained(fake):
     assert fake(answer)[0].outcome is Outcome.BROKEN
 
 
-def test_a_library_that_cannot_be_imported(fake, tmp_path, monkeypatch):
-    (tmp_path / "libfake.py").write_text("raise ImportError('libfake.so: cannot open it')")
-    monkeypatch.syspath_prepend(tmp_path)
-    result, others, _ = fake(None, package="libfake")
-    assert result.reason.startswith("cannot be imported: ImportError: libfake.so")
-    assert others[-1].outcome is Outcome.RIGHT
-
-
 def test_one_vector_is_told_with_the_exact_result(fake):
     result, others, comparison = fake(lambda x: np.array([np.inf]), x=[1000.0, 1.0])
     assert (result.value, others[-1].value) == (np.inf, 1000.0)
@@ -212,19 +196,6 @@ def test_jax_keeps_its_own_settings():
     comparison = stablelse.compare_peers([0.0, 1.0], peers=["jax"])
     assert comparison.results[0].returned == "float64"
     assert jax.numpy.asarray([1.0]).dtype == before
-
-
-def test_what_is_missing_is_named(monkeypatch):
-    there = {"numpy", "stablelse"}
-    monkeypatch.setattr(peers, "find_spec", lambda name: name if name in there else None)
-    comparison = stablelse.compare_peers([0.0, 1.0])
-    assert comparison.missing == ("scipy", "torch", "jax")
-    assert [r.peer for r in comparison.results] == ["naive", "logaddexp", "stablelse", "exact"]
-    assert "pip install scipy torch jax" in str(comparison)
-    with pytest.raises(ChoiceError, match="pip install scipy"):
-        stablelse.compare_peers([0.0], peers=["scipy"])
-    named = stablelse.compare_peers([0.0, 1.0], peers=["numpy"])  # its package
-    assert [r.peer for r in named.results[:-2]] == ["naive", "logaddexp"]
 
 
 @pytest.mark.parametrize(

@@ -325,16 +325,6 @@ def test_longdouble():
     assert above(right.last, format_) == lost.first
 
 
-@pytest.mark.parametrize(("motion", "start"), [(Motion.OFFSET, -3.0), (Motion.SCALE, 1e-3)])
-def test_places_on_the_axis(motion, start):
-    range_ = Range(motion, start, 1e6)
-    places = np.linspace(0, 1, 7)
-    t = range_.at(places)
-    assert float(t[0]) == start
-    assert float(t[-1]) == 1e6
-    assert np.abs(range_.along(t) - places).max() <= 2**-50
-
-
 def test_points_are_as_the_command_says():
     from stablelse.cli.options import OPTIONS
 

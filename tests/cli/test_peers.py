@@ -57,6 +57,98 @@ def test_a_library_that_is_not_installed(run, monkeypatch):
     done = run("peers", "1", "2")
     assert "not installed: scipy, torch, jax (pip install scipy torch jax)" in done.out
     assert "SciPy" not in done.out
+    document = json.loads(run("peers", "1", "2", "--peer", "numpy", "--json").out)  # the package
+    peers = [result["peer"] for result in document["results"]]
+    assert (peers, document["missing"]) == (["naive", "logaddexp", "stablelse", "exact"], [])
+
+
+#: A module with functions of a user.
+OWN = """
+from __future__ import annotations
+from dataclasses import dataclass
+import numpy as np
+from own_sibling import right_lse
+print("loaded")
+@dataclass
+class Settings:
+    size: int = 1
+def naive_lse(x, axis):
+    print("called")
+    return np.log(np.exp(x).sum(axis))
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+def changing_lse(x):
+    x -= x.max()
+    return np.log(np.exp(x).sum()) + 1001
+def lse_of_none(x):
+    return None
+def lse_of_text(x):
+    return "1001.3"
+def complex_lse(x):
+    return 1001.3 + 0j
+def long_lse(x):
+    return x
+def exiting_lse(x):
+    raise SystemExit(3)
+def wrong():
+    return 1
+"""
+
+#: A function, and what it returns, or why there is no answer.
+OWN_ANSWERS = {
+    "naive_lse": "inf",
+    "right_lse": 1001.3132616875182,
+    "changing_lse": 1001.3132616875182,
+    "softmax": "its name says softmax, not logsumexp",
+    "lse_of_none": "TypeError: expected numbers, not None",
+    "lse_of_text": "TypeError: expected numbers, not strings",
+    "complex_lse": "TypeError: expected real numbers",
+    "long_lse": "returns 2 numbers a row, not 1",
+    "exiting_lse": "SystemExit: 3",
+    "wrong": "TypeError: ",
+    "missing": "has no missing",
+}
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Go to a folder with functions of a user."""
+    (tmp_path / "own_module.py").write_text(OWN)
+    (tmp_path / "own_sibling.py").write_text("from stablelse import logsumexp as right_lse")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # the command does too, and this is undone
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("home", ["own_module", "own_module.py"])
+def test_functions_of_the_user(home, run):
+    for name, answer in OWN_ANSWERS.items():
+        done = run("peers", "1000", "1001", "--peer", f"{home}:{name}", "--json")
+        assert done.code == 0
+        result, ours, _ = json.loads(done.out)["results"]
+        assert (result["peer"], ours["outcome"]) == (f"{home}:{name}", "right")
+        assert answer == result["value"] or answer in str(result["reason"])
+    assert "loaded" in run("peers", "1", "--peer", "own_module.py:wrong").err
+    done = run("peers", "1", "2", "--function", "softmax", "--peer", f"{home}:softmax", "--json")
+    assert json.loads(done.out)["results"][0]["outcome"] == "right"
+    assert run("peers", "--all", "--peer", f"{home}:naive_lse").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere.py:f", "nowhere.py does not exist: name a file or a module, a colon"),
+        ("model.py:", "'model.py:' is not a function"),
+        (":softmax", "':softmax' is not a function"),
+    ],
+)
+def test_what_is_not_a_function(name, message, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").touch()
+    done = run("peers", "1", "--peer", name)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
 
 
 def test_a_long_reason_fits_the_screen(run, tmp_path):
