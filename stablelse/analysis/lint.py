@@ -112,19 +112,22 @@ def _rule(term: Term) -> str | None:
         case Term("log", (x,)):
             return _of_log(x)
         case Term("log1p", (x,)):
-            rule = _of_log(Term("add", (_ONE, *_parts(x, "add"))))
+            rule = _of_log(Term("add", (_ONE, *(x.args if x.op == "add" else (x,)))))
             return rule if rule in ("LSE001", "LSE004", "LSE005") else None
-        case Term("loss", (x, *_)) if _is_softmax(x):
+        case Term("loss", (x, *_)) if _is_probability(x):
             return "LSE006"
         case Term("div", (above, below)) if _is_quotient(term):
             is_safe = _is_one_plus(below) and all(map(_is_nonpositive, _exps(below)))
-            return "LSE007" if any(_exps(above)) and not is_safe else None
+            is_naive = any(any(_exps(factor)) for factor in _factors(above))
+            return "LSE007" if is_naive and not is_safe else None
         case Term("where", (Term("compare") as condition, *branches), _, library):
             if library in ("torch", "jax", "tensorflow"):
                 tested = _unknowns(condition)
-                parts = (part for branch in branches for part in branch.within())
-                exps = (part.args[0] for part in parts if part.op == "exp")
-                return "LSE008" if any(_is_unguarded(x, tested) for x in exps) else None
+                parts = [part for branch in branches for part in branch.within()]
+                negative = list(filter(None, map(_log1mexp_argument, parts)))
+                exps = (part.args[0] for part in parts if part.op in ("exp", "expm1"))
+                risky = (x for x in exps if _is_unguarded(x, tested) and x not in negative)
+                return "LSE008" if any(risky) else None
     return None
 
 
@@ -135,8 +138,9 @@ def _of_log(x: Term) -> str | None:
     if _is_sigmoid(x):
         return "LSE003"
     match x:
-        case Term("add", (p, q)) if _is_softmax(p) or _is_softmax(q):
-            return "LSE010"
+        case Term("add" | "bounded", args) if any(map(_is_probability, args)):
+            others = (arg for arg in args if not _is_probability(arg))
+            return "LSE010" if all(arg.op in ("constant", "unknown") for arg in others) else None
         case Term("sub", (one, Term("exp"))) if _is_one(one):
             return "LSE009"
         case Term("add", (one, Term("exp") as exp) | (Term("exp") as exp, one)) if _is_one(one):
@@ -158,13 +162,10 @@ def _is_one_plus(term: Term) -> bool:
     return term.op == "add" and any(map(_is_one, term.args))
 
 
-def _parts(term: Term, op: str) -> tuple[Term, ...]:
-    """Return the terms of a sum, or the factors of a product."""
-    return term.args if term.op == op else (term,)
-
-
 def _is_softmax(term: Term) -> bool:
-    return term.op == "softmax" or (_is_quotient(term) and not _is_one_plus(term.args[1]))
+    if _is_quotient(term):
+        return term.args[0].op not in ("sum", "dot") and not _is_one_plus(term.args[1])
+    return term.op == "softmax"
 
 
 def _is_sigmoid(term: Term) -> bool:
@@ -174,33 +175,57 @@ def _is_sigmoid(term: Term) -> bool:
     return term.op == "sigmoid"
 
 
+def _is_probability(term: Term) -> bool:
+    return _is_softmax(term) or _is_sigmoid(term)
+
+
 def _is_quotient(term: Term) -> bool:
     """Whether a term is exp over a sum that has the same exp, shifted or not."""
     if term.op != "div" or term.args[1].op not in ("sum", "add", "dot"):
         return False
     above, below = term.args
-    exps = [part for part in _parts(above, "mul") if part.op == "exp"]
+    exps = [part for part in _factors(above) if part.op == "exp"]
     return any(part in exps for part in below.within())
 
 
+def _factors(term: Term) -> Iterator[Term]:
+    """Yield the factors of a product or a quotient, or of what is summed."""
+    if term.op in ("mul", "div", "dot", "sum"):
+        for arg in term.args[:1] if term.op == "div" else term.args:
+            yield from _factors(arg)
+    else:
+        yield term
+
+
 def _is_sum_of_exp(term: Term) -> bool:
-    """Whether a term is a sum, a mean or a dot product of exp, perhaps weighted."""
-    if term.op in ("sum", "dot"):
-        return any(any(_exps(arg)) for arg in term.args)
-    if term.op in ("add", "mul"):
-        return any(map(_is_sum_of_exp, term.args))
-    return term.op == "div" and _is_sum_of_exp(term.args[0]) and not _is_quotient(term)
+    """Whether a term is a sum, a mean or a dot product of exp, perhaps weighted or divided."""
+    match term:
+        case Term("sum" | "dot", args):
+            return any(any(_exps(arg)) for arg in args)
+        case Term("add" | "mul", args):
+            return any(map(_is_sum_of_exp, args))
+        case Term("div", (above, below)):
+            return _is_sum_of_exp(above) or (below.op == "sum" and _is_sum_of_exp(below))
+    return False
 
 
 def _exps(term: Term) -> Iterator[Term]:
     """Yield the unbounded arguments of exp among the factors of the terms of a sum."""
-    if term.op in ("add", "sub", "mul", "dot"):
-        for arg in term.args:
+    if term.op in ("add", "sub", "mul", "div", "dot"):
+        for arg in term.args[:1] if term.op == "div" else term.args:
             yield from _exps(arg)
-    elif term.op == "div":
-        yield from _exps(term.args[0])
-    elif term.op == "exp" and not _is_bounded(term.args[0]):
+    elif term.op == "exp" and not _is_bounded(term.args[0]) and not _is_grid(term.args[0]):
         yield term.args[0]
+
+
+def _log1mexp_argument(term: Term) -> Term | None:
+    """Return the argument of log(1 - exp) in its stable forms: it is below 0."""
+    match term:
+        case Term("log1p", (Term("neg", (Term("exp", (y,)),)),)):
+            return y
+        case Term("log", (Term("neg", (Term("expm1", (y,)),)),)):
+            return y
+    return None
 
 
 def _unknowns(term: Term) -> set[str]:
@@ -234,8 +259,8 @@ def _is_bounded(x: Term) -> bool:
             return True
         case Term("sub", (y, shift)):
             return _is_shift(shift) or _is_bounded(y)
-        case Term("neg", (Term("sub", (shift, _)),)):
-            return _is_shift(shift)
+        case Term("neg", (Term("sub", (shift, least)),)):
+            return _is_shift(shift) or least.op == "bounded"
         case Term("add", parts) if any(p.op == "neg" and _is_shift(p.args[0]) for p in parts):
             return True
         case Term("add" | "mul" | "div" as op, parts):
@@ -243,6 +268,16 @@ def _is_bounded(x: Term) -> bool:
             some = parts[:1] if op == "div" else parts
             return any(part.op != "constant" and _is_bounded(part) for part in some)
     return False
+
+
+def _is_grid(x: Term) -> bool:
+    """Whether a term is a grid such as arange, moved, scaled or squared: the program chose it."""
+    match x:
+        case Term("mul" | "div", parts):
+            return any(map(_is_grid, parts))
+        case Term("neg" | "sub" | "pow" | "abs", (y, *_)):
+            return _is_grid(y)
+    return x.op == "grid"
 
 
 def _is_nonpositive(x: Term) -> bool:

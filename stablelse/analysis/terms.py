@@ -41,34 +41,36 @@ _LARGEST = 1000
 
 #: The library of each module, by its own name or a usual one.
 _LIBRARIES = {
-    **dict.fromkeys(("numpy", "np", "cupy", "scipy"), "numpy"),
+    **dict.fromkeys(("numpy", "np", "cupy", "scipy", "autograd"), "numpy"),
     **dict.fromkeys(("torch", "F"), "torch"),
     **dict.fromkeys(("jax", "jnp", "flax"), "jax"),
     **dict.fromkeys(("tensorflow", "tf", "keras"), "tensorflow"),
-    "math": "",
+    # how programs that work with several libraries call the one at hand
+    **dict.fromkeys(("math", "xp", "xpx", "K", "ops", "backend", "lax"), ""),
 }
 
-#: How programs that work with several libraries call the one at hand; functions of Python.
-_NAMESPACES = frozenset(("xp", "xpx", "K", "ops", "backend", "lax"))
-_BUILTINS = frozenset(("sum", "max", "min", "abs"))
-
-#: What functions and methods compute: an operation, and its names. What is ``same`` returns its
-#: argument, as far as the rules are concerned; ``bounded`` results keep exp in range.
+#: What functions and methods compute: an operation, and its names, in any module. What is ``same``
+#: returns its argument, as far as the rules are concerned; ``bounded`` results keep exp in range;
+#: a ``grid`` has numbers that the program chose.
 _NAMES = {
-    "exp": "exp exp_",
-    "log": "log log_ log2 log10",
-    "log1p": "log1p log1p_",
+    "exp": "exp",
+    "expm1": "expm1",
+    "log": "log log2 log10",
+    "log1p": "log1p",
     "sum": "sum fsum nansum reduce_sum mean nanmean average reduce_mean",
     "dot": "dot matmul vdot inner tensordot einsum mm bmm",
-    "softmax": "softmax softmax_ Softmax softmax2d",
+    "softmax": "softmax Softmax softmax2d",
     "log_softmax": "log_softmax LogSoftmax",
-    "sigmoid": "sigmoid sigmoid_ expit Sigmoid logistic",
+    "sigmoid": "sigmoid expit Sigmoid logistic",
     "max": "max amax nanmax reduce_max cummax logsumexp reduce_logsumexp logaddexp",
     "where": "where select",
     "abs": "abs absolute fabs square norm",
-    "bounded": "clip clamp clamp_ clip_by_value hardtanh minimum min amin fmin nanmin tanh "
-    "logsigmoid log_sigmoid log_expit erf",
-    "loss": "cross_entropy CrossEntropyLoss nll_loss NLLLoss",
+    "bounded": "clip clamp clip_by_value hardtanh minimum min amin fmin nanmin tanh logsigmoid "
+    "log_sigmoid log_expit erf",
+    "grid": "arange range linspace",
+    "loss": "cross_entropy CrossEntropyLoss nll_loss NLLLoss binary_cross_entropy_with_logits "
+    "BCEWithLogitsLoss sigmoid_cross_entropy_with_logits softmax_cross_entropy_with_logits "
+    "sparse_softmax_cross_entropy_with_logits",
     "add": "add",
     "sub": "subtract sub",
     "mul": "multiply mul",
@@ -77,16 +79,13 @@ _NAMES = {
     "same": "array asarray asanyarray detach float double half clone contiguous to astype view "
     "reshape unsqueeze squeeze expand_dims item numpy cpu cuda flatten ravel transpose permute "
     "stop_gradient expand broadcast_to requires_grad_ copy Tensor tensor Variable type_as "
-    "masked_fill nan_to_num",
+    "masked_fill nan_to_num optimization_barrier cast list tuple",
 }
 _OPS = {name: op for op, names in _NAMES.items() for name in names.split()}
 
-#: Methods that objects other than arrays have too.
-_AMBIGUOUS = frozenset(("log", "add", "sub", "norm", "select", "copy"))
-
 #: How many arguments matter of operations that need them.
 _ARITIES = {
-    **dict.fromkeys(("exp", "log", "log1p", "sum", "neg"), 1),
+    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sum", "neg"), 1),
     **dict.fromkeys(("add", "sub", "mul", "div"), 2),
     "where": 3,
 }
@@ -101,7 +100,7 @@ _BINARY: dict[type, str] = {
 }
 
 #: A source without any of these has no finding: most files need not be parsed.
-HINT = re.compile(rb"(?<![a-z])exp_?\(|softmax|[sS]igmoid|expit|logistic")
+HINT = re.compile(rb"(?<![a-z])exp(m1)?_?\(|[sS]oftmax|[sS]igmoid|expit|logistic|Loss\(")
 
 
 class Reader:
@@ -163,11 +162,14 @@ class Reader:
     _if = _try = _while = _for = _asyncfor = _match = _branches
 
     def _scope(self, node: ast.AST) -> Term:
-        """Read what has names of its own, if it can have a finding."""
+        """Read what has names of its own, if it can have a finding; methods share layers."""
         outside = dict(self._env)
         begin, end = self.span(node)
         has_hint = bisect_left(self._hints, begin) < bisect_left(self._hints, end)
         term = self._other(node) if has_hint else self._unknown(node)
+        if not isinstance(node, ast.ClassDef):
+            made = ((name, term) for name, term in self._env.items() if name.startswith("self."))
+            outside |= {name: term for name, term in made if term.node and not term.args}
         self._env = outside
         return term
 
@@ -258,10 +260,13 @@ class Reader:
         return _negative(inner) if is_negative else self._made("unknown", [inner], node)
 
     def _subscript(self, node: ast.Subscript) -> Term:
-        """Return the term of the whole array."""
-        self.visit(node.slice)
+        """Return the term of the whole array, of a column, or of the largest element."""
+        index: Term = self.visit(node.slice)
         whole: Term = self.visit(node.value)
-        return whole
+        if (name := dotted(node)) is not None:  # df["x"]
+            return self._env.get(name) or Term("unknown", name=name)
+        is_largest = any("argmax" in part.name for part in index.within())
+        return Term("max", (whole,), size=whole.size + 1) if is_largest else whole
 
     def _namedexpr(self, node: Any) -> Term:
         if node.value is None:  # an annotation alone
@@ -276,13 +281,13 @@ class Reader:
         return self._made("compare", [*map(self.visit, [node.left, *node.comparators])], node)
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> Term:
-        """Return the term of each item; the same numbers have the same items."""
+        """Return the term of each item, which stands for all of them."""
         outside = dict(self._env)
         for generator in node.generators:
             items = self.visit(generator.iter)
             self.visit(generator.target)
             if isinstance(generator.target, ast.Name):
-                self._env[generator.target.id] = Term("item", (items,), size=items.size + 1)
+                self._env[generator.target.id] = items
             for test in generator.ifs:
                 self.visit(test)
         item: Term = self.visit(node.elt)
@@ -305,7 +310,14 @@ class Reader:
         if arity is not None and len(args) < arity:
             op = "unknown"
         made = self._made(op, args[:arity], node, library)
-        return replace(made, name=self.text(node.func)) if op == "unknown" else made
+        if op == "unknown":
+            return replace(made, name=self.text(node.func))
+        targets = [keyword.value for keyword in node.keywords if keyword.arg == "out"]
+        if isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
+            targets.append(node.func.value)
+        for name in filter(None, map(dotted, targets)):
+            self._env[name] = made
+        return made
 
     def _operation(self, func: ast.expr, args: list[Term]) -> tuple[str, str, list[Term]]:
         """Return what a call computes, with which library, and its arguments."""
@@ -316,14 +328,12 @@ class Reader:
             return layer.op, layer.library, args
         first, _, rest = name.partition(".")
         full = f"{self.modules.get(first, first)}.{rest}".rstrip(".")
-        library = _LIBRARIES.get(full.partition(".")[0])
-        if library is not None or first in _NAMESPACES or name in _BUILTINS:
-            return _OPS.get(full.rpartition(".")[2], "unknown"), library or "", args
-        if not isinstance(func, ast.Attribute):
-            return "unknown", "", args
-        array, op = self.visit(func.value), _OPS.get(func.attr, "unknown")
-        if func.attr in _AMBIGUOUS and array.op in ("unknown", "constant"):
-            op = "unknown"
+        op = _OPS.get(full.rpartition(".")[2].rstrip("_"), "unknown")
+        is_function = first in self.modules or first in _LIBRARIES
+        if is_function or not isinstance(func, ast.Attribute):
+            return op, _LIBRARIES.get(full.partition(".")[0], ""), args
+        array = self.visit(func.value)
+        op = _OPS.get(func.attr.rstrip("_"), "unknown")
         return op, array.library, [array, *args]
 
 
@@ -338,9 +348,11 @@ def _negative(term: Term) -> Term:
 
 
 def dotted(node: ast.AST) -> str | None:
-    """Return a name such as ``np.exp`` or ``self.x``."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
+    """Return a name such as ``np.exp`` or ``self.x``; a column, ``df["x"]``, has one too."""
+    match node:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(value, part) | ast.Subscript(value, ast.Constant(str(part))):
+            outer = dotted(value)
+            return outer and f"{outer}.{part}"
+    return None

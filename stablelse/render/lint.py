@@ -59,6 +59,11 @@ _SOFTMAX = _advice(
     "scipy.special.softmax", "torch.softmax", "jax.nn.softmax", "tf.nn.softmax",
     "exp(x - a) / sum(exp(x - a)) with a = max(x)",
 )  # fmt: skip
+_LOG_PROBABILITY = _advice(
+    "scipy.special.log_softmax or log_expit", "torch.log_softmax or logsigmoid",
+    "jax.nn.log_softmax or log_sigmoid", "tf.nn.log_softmax or tf.math.log_sigmoid",
+    "log_softmax or log_sigmoid of the logits",
+)  # fmt: skip
 _LOSS = {
     "torch": "cross_entropy of the logits, or nll_loss of log_softmax",
     "tensorflow": "the loss of the logits, with from_logits=True",
@@ -79,7 +84,7 @@ RULES = {
     "LSE004": Rule("log(1 + exp(x))", _OVERFLOWS, _SOFTPLUS, "logsumexp", (0.0, 1000.0)),
     "LSE005": Rule("log of a sum of exp(x) and exp(y)", _OVERFLOWS,
                    _LOGADDEXP, "logsumexp", (1000.0, 999.0)),
-    "LSE006": Rule("softmax in a loss that expects something else",
+    "LSE006": Rule("softmax or sigmoid in a loss that expects something else",
                    "the loss is that of other probabilities, and never near 0",
                    _LOSS, "log_softmax", (0.0, -1000.0)),
     "LSE007": Rule("exp over a sum of exp, without a shift",
@@ -89,9 +94,9 @@ RULES = {
                    {"": _BRANCH}, "logsumexp", (0.0, 1000.0)),
     "LSE009": Rule("log(1 - exp(x))", "it is -inf above x = -{tiny} in float32",
                    {"": _LOG1MEXP}, "logsumexp", (0.0, -1e-09), (1.0, -1.0)),
-    "LSE010": Rule("log of softmax plus a small number",
+    "LSE010": Rule("log of softmax or sigmoid, kept from 0 by a small number",
                    "probabilities below that number are all alike",
-                   _LOG_SOFTMAX, "log_softmax", (0.0, -1000.0)),
+                   _LOG_PROBABILITY, "log_softmax", (0.0, -1000.0)),
 }  # fmt: skip
 
 _FLOAT32 = FORMATS["float32"]

@@ -47,6 +47,10 @@ BAD = {
         "np.log(np.exp(np.exp(x).sub()).sum())",
         "np.log(np.sum(np.exp(x)))  # stablelse: ignore[LSE007]",
         "\x0c; y = 1  # stablelse: ignore; z = np.log(np.sum(np.exp(x)))",
+        "from math import *; y = log(sum(exp(v) for v in x))",
+        "import autograd.numpy as anp; y = anp.log(anp.sum(anp.exp(x)))",
+        "pos = torch.exp(s.diag()); y = -torch.log(pos / torch.exp(s).sum(1))",
+        "e = [math.exp(v) for v in x]; y = math.log(sum(e))",
     ],
     "LSE002": [
         "torch.log(F.softmax(x, dim=1))",
@@ -56,6 +60,9 @@ BAD = {
         "p = torch.softmax(x, 1); y = p.log()",
         "torch.log(nn.Softmax(dim=1)(x))",
         "np.log(np.exp(x - x.max()) / np.sum(np.exp(x - x.max())))",
+        "def softmax(x):\n    return f(x)\ny = np.log(softmax(x))",
+        "class A:\n    def __init__(self):\n        self.softmax = nn.Softmax(1)\n"
+        "    def f(self, x):\n        return torch.log(self.softmax(x))",
     ],
     "LSE003": [
         "torch.log(torch.sigmoid(x))",
@@ -82,6 +89,10 @@ BAD = {
         "F.nll_loss(F.softmax(x, dim=1), y)",
         "nn.CrossEntropyLoss()(torch.softmax(x,1), y)",
         "loss = nn.CrossEntropyLoss(); p = torch.softmax(x, 1); l = loss(p, y)",
+        "class A:\n    def __init__(self):\n        self.loss = nn.CrossEntropyLoss()\n"
+        "    def f(self, x, y):\n        return self.loss(F.softmax(x, 1), y)",
+        "F.binary_cross_entropy_with_logits(torch.sigmoid(x), y)",
+        "tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=tf.nn.softmax(x))",
     ],
     "LSE007": [
         "np.exp(x) / np.sum(np.exp(x))",
@@ -92,10 +103,19 @@ BAD = {
         "np.exp(x) / (1 + np.exp(x))",
         "x.exp() / x.exp().sum(-1, keepdim=True)",
         "logits = logits.exp(); probs = logits / logits.sum(dim=-1, keepdim=True)",
+        "e = [math.exp(v) for v in x]; p = [v / sum(e) for v in e]",
+        "w = pi * np.exp(-0.5 * x**2) / s; p = w / w.sum(axis=1)",
+        "w = torch.exp(s); y = torch.einsum('bij,bjd->bid', w, v) / w.sum(-1)",
+        "w = np.exp(x); mean = np.sum(w * f) / np.sum(w)",
+        "np.exp(x, out=x); x /= x.sum()",
+        "x.exp_(); x.div_(x.sum(1, keepdim=True))",
+        "df['e'] = np.exp(df['x']); df['p'] = df['e'] / df.e.sum()",
+        "np.exp(q + slope * np.arange(n)) / np.sum(np.exp(q + slope * np.arange(n)))",
     ],
     "LSE008": [
         "torch.where(g > 20, g, torch.log(1 + torch.exp(g)))",
         "jnp.where(x > 0, x, jnp.exp(x) - 1)",
+        "torch.where(x > 0, x, alpha * torch.expm1(x))",
     ],
     "LSE009": [
         "np.log(1 - np.exp(x))",
@@ -106,6 +126,8 @@ BAD = {
         "torch.log(F.softmax(x, 1) + 1e-8)",
         "np.log(softmax(x) + eps)",
         "p = F.softmax(x, -1); y = (p + 1e-9).log()",
+        "torch.log(torch.sigmoid(x) + 1e-10)",
+        "torch.log(F.softmax(x, 1).clamp(min=1e-8))",
     ],
 }
 
@@ -137,6 +159,19 @@ GOOD = [
     "np.log(-np.expm1(x))",
     "log_p = F.log_softmax(x, 1); log_p.exp().sum()",
     "def f(x):\n    x = x - x.max()\n    return np.log(np.exp(x).sum())",
+    "x.sub_(x.max(1, keepdim=True)[0]); y = x.exp() / x.exp().sum(1)",
+    "x = x.sub(x.max(1, keepdim=True)[0]); y = x.exp() / x.exp().sum(1)",
+    "np.subtract(x, x.max(), out=x); np.exp(x, out=x); x /= x.sum()",
+    "m = x[0, argmax(x)]; y = m + torch.log(torch.sum(torch.exp(x - m.view(1, -1))))",
+    "i = np.argmax(x); e = np.exp(x - x[i]); p = e / e.sum()",
+    "low = u.min(); f = low - T * np.log(np.sum(np.exp(-(u - low) / T)))",
+    "w = np.exp(-0.5 * (np.arange(n) - c)**2 / s); w /= w.sum()",
+    "w = np.exp(-np.square(np.linspace(-3, 3, 7))); w /= w.sum()",
+    "g = [math.exp(-(x - 5)**2 / 9.0) for x in range(11)]; g = torch.Tensor(g); k = g / g.sum()",
+    "np.exp(df['a']) / np.exp(df['b']).sum()",
+    "np.log(expit(x) + np.exp(-y))",
+    "beta = np.sum(w * (1 - np.exp(-e))); y = np.log(1 / (beta / (1 - beta)))",
+    "torch.where(x > c, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))",
     "np.log(np.sum(np.exp(x)))  # stablelse: ignore",
     "np.log(np.sum(np.exp(x)))  # stablelse: ignore[LSE007, LSE001]",
 ]
