@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_told_by_every_command(run):
         [],
         [[]],
         np.zeros((0, 5)),
-        np.zeros((5, 0)),
+        np.zeros((2, 5, 0)),
         3.0,
         np.array(3.0),
         {"a": 1},
