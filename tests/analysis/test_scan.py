@@ -1,9 +1,7 @@
 """A scan agrees with `compare` on every vector, in any blocks and order of merging."""
 
-import os
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,26 +216,6 @@ def test_conditions_that_cannot_be(texts, complaint):
     for text in texts:
         with pytest.raises(ChoiceError, match=complaint):
             parse_conditions(text)
-
-
-def shared_data() -> Path:
-    """Return the folder of data that are not part of the project."""
-    told = os.environ.get("STABLELSE_SHARED_DATA")
-    return Path(told) if told else Path(__file__).parents[3] / "shared" / "data"
-
-
-def test_vectors_of_blanchard_higham_and_higham():
-    """Section 5 of their paper: in half precision the naive formula overflows on 475 of 2,500."""
-    path = shared_data() / "presoftmax_mnist.npy"
-    if not path.exists():
-        pytest.skip("needs their vectors: STABLELSE_SHARED_DATA names the folder")
-    x = np.load(path)
-    assert x.shape == (2500, 10)
-    found = stablelse.scan(x, formats=["float16", "bfloat16"])
-    counts = {(r.format, r.method): (r.right, r.overflow) for r in found.results}
-    assert counts.pop(("float16", "naive")) == (2025, 475)
-    assert set(counts.values()) == {(2500, 0)}
-    assert found.survivors["naive"] == "bfloat16"
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float8_e4m3fn"])
