@@ -57,18 +57,31 @@ def lint(source: str, path: str = "<source>") -> Found:
     if not path.endswith(".ipynb"):
         return _part(source, path, modules)
     try:
-        cells = json.loads(source)["cells"]
-        codes = [(k, c) for k, c in enumerate(cells, 1) if c["cell_type"] == "code"]
+        notebook = json.loads(source)
+        codes = [(k, c) for k, c in enumerate(notebook["cells"], 1) if c["cell_type"] == "code"]
         texts = [(k, "".join(c["source"])) for k, c in codes]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return [LintError(path, 1, "not a notebook")]
+        language = notebook.get("metadata", {}).get("language_info", {}).get("name", "python")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [LintError(path, 1, "not a notebook of version 4 (nbformat)")]
+    if "py" not in language.lower():
+        return []
     python = ((k, text) for k, text in texts if not _OTHER_LANGUAGE.match(text))
-    plain = [(k, re.sub(r"(?m)^([ \t]*)[%!?].*$", r"\1pass", text)) for k, text in python]
+    plain = [(k, _MAGIC.sub(_without_magic, text)) for k, text in python]
     return [found for k, text in plain for found in _part(text, path, modules, k)]
 
 
 #: A cell that is not Python, such as %%bash.
 _OTHER_LANGUAGE = re.compile(r"\s*%%(?!time|capture|prun)")
+
+#: Lines of IPython: ``%timeit f()``, ``!ls``, ``files = !ls``, ``np.exp?`` and ``?np.exp``.
+_MAGIC = re.compile(
+    r"(?m)^([ \t]*(?:[\w, ]+=[ \t]*)?)(?:[%!](?:.*\\\n)*.*|\?.*|[\w.*]+\?\??[ \t]*)$"
+)
+
+
+def _without_magic(found: re.Match[str]) -> str:
+    """Return a line of Python with as many line breaks."""
+    return found[1] + "..." + "\n" * found[0].count("\n")
 
 
 def _part(source: str, path: str, modules: dict[str, str], cell: int | None = None) -> Found:
@@ -317,7 +330,7 @@ _REWRITINGS: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
      {"numpy": "M.logaddexp.reduce(X, axis=None)",
       "jax.numpy": "jax.nn.logsumexp(X)", "tensorflow": "M.reduce_logsumexp(X)"}),
     (("M.log(1.0 + M.exp(X))", "M.log(M.exp(X) + 1.0)", "M.log1p(M.exp(X))"),
-     {"numpy": "M.logaddexp(0, X)", "torch": "M.nn.functional.softplus(X)",
+     {"numpy": "M.logaddexp(0, X)", "torch": "M.nn.functional.softplus(X, threshold=40)",
       "jax.numpy": "M.logaddexp(0, X)", "tensorflow": "M.math.softplus(X)"}),
     (("M.log(N.softmax(X, A))", "N.softmax(X, A).log()"), {"": "N.log_softmax(X, A)"}),
     (("X.softmax(A).log()",), {"": "X.log_softmax(A)"}),

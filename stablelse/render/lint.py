@@ -48,7 +48,9 @@ _LOG_SIGMOID = _advice(
 )  # fmt: skip
 _SOFTPLUS = _advice(
     "np.logaddexp(0, x)",
-    "torch.nn.functional.softplus", "jax.nn.softplus", "tf.math.softplus",
+    # above its threshold it returns x: the default, 20, loses digits in float64
+    "torch.nn.functional.softplus, with threshold=40 in float64",
+    "jax.nn.softplus", "tf.math.softplus",
     "max(x, 0) + log1p(exp(-abs(x)))",
 )  # fmt: skip
 _LOGADDEXP = _advice(

@@ -267,8 +267,9 @@ FIXES = {
     "x.softmax(-1).log()": "x.log_softmax(-1)",
     "np.log(softmax(x))": None,
     "np.log1p(np.exp(f(x)))": "np.logaddexp(0, f(x))",
-    "torch.log(1 + torch.exp(x))": "torch.nn.functional.softplus(x)",
-    "torch.log(torch.exp(f(x, [1])) + 1.0)": "torch.nn.functional.softplus(f(x, [1]))",
+    "torch.log(1 + torch.exp(x))": "torch.nn.functional.softplus(x, threshold=40)",
+    "torch.log(torch.exp(f(x, [1])) + 1.0)":
+        "torch.nn.functional.softplus(f(x, [1]), threshold=40)",
     "np.log(\n    1 + np.exp(\n    x)\n)": "np.logaddexp(0, x)",
     "np.log(1 + np.exp(x  # why\n))": None,
     "math.log(1 + math.exp(x))": None,
@@ -294,10 +295,13 @@ def test_notebooks_are_read_cell_by_cell():
         {"cell_type": "markdown", "source": ["np.log(np.exp(x).sum())"]},
         {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np"]},
         {"cell_type": "code", "source": "%%bash\nexp(; done"},
+        {"cell_type": "code", "source": "f, g = !ls \\\n  exp(\nnp.exp?\n?np.exp\nx = %sql exp(1"},
         {"cell_type": "code", "source": "if a:\n\n    !ls\ny = np.log(np.exp(x).sum())"},
     ]
     (found,) = lint(json.dumps({"cells": cells}), "a.ipynb")
-    assert (found.cell, found.line, found.rule) == (4, 4, "LSE001")
+    assert (found.cell, found.line, found.rule) == (5, 4, "LSE001")
+    r = {"cells": [{"cell_type": "code", "source": "x <- exp(1)"}]}
+    assert lint(json.dumps(r | {"metadata": {"language_info": {"name": "R"}}}), "a.ipynb") == []
     assert isinstance(lint('{"cells": "exp(x)"}', "a.ipynb")[0], LintError)
 
 
