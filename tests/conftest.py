@@ -1,5 +1,6 @@
 """Settings and fixtures shared by the whole suite."""
 
+import json
 import os
 import shlex
 import signal
@@ -123,18 +124,45 @@ def environment():
 
 
 @pytest.fixture
-def process(environment):
-    """Run the command line in its own process; keywords in capitals set its environment."""
+def python(environment):
+    """Run Python in its own process; keywords in capitals set its environment."""
 
-    def command(line, **options):
+    def start(*args, check=False, **options):
         settings = {name: options.pop(name) for name in list(options) if name.isupper()}
         return subprocess.run(
-            [sys.executable, "-m", "stablelse", *shlex.split(line)],
+            [sys.executable, *map(str, args)],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             env=environment | settings,
-            check=False,
+            check=check,
             **options,
         )
 
+    return start
+
+
+#: Runs a command from a small process: after a fork, the peak is at least that of the parent.
+MEASURE = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([done.returncode, done.stdout[:1000], done.stderr, peak]))
+"""
+
+
+@pytest.fixture
+def measured(python):
+    """Run the command line in its own process; return its peak memory in bytes, too."""
+
+    def command(*args):
+        done = python("-c", MEASURE, sys.executable, "-m", "stablelse", *args, check=True)
+        code, out, err, peak = json.loads(done.stdout)
+        return code, out, err, peak * (1 if sys.platform == "darwin" else 1024)
+
     return command
+
+
+@pytest.fixture
+def process(python):
+    """Run the command line in its own process."""
+    return lambda line, **options: python("-m", "stablelse", *shlex.split(line), **options)

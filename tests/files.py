@@ -1,9 +1,7 @@
-"""Helpers for tests: make files from bytes, read them, and measure the memory of a run."""
+"""Helpers for tests: make files from bytes, and read them."""
 
 import io
 import json
-import subprocess
-import sys
 import zipfile
 from functools import partial
 
@@ -45,18 +43,6 @@ def complaint(path, **options):
     assert message.isprintable()
     assert len(message) < 400
     return message.replace("standard input" if path == "-" else str(path), "x")
-
-
-def peak_of(args, environment):
-    """Return the peak memory of a run in bytes."""
-    code = (
-        "import resource, subprocess, sys\n"
-        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    command = [sys.executable, "-c", code, sys.executable, "-m", "stablelse", *args]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
 def saved(array, save=np.save, **options):

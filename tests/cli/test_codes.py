@@ -142,15 +142,11 @@ def test_a_warning_is_a_note(run, monkeypatch):
 
 
 @pytest.mark.parametrize("mebibytes", [24, 60, 100])
-def test_too_little_memory_is_one_line(mebibytes, environment, tmp_path):
+def test_too_little_memory_is_one_line(mebibytes, process, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((4, 4_000_000), np.float32))
-    done = subprocess.run(
-        [sys.executable, "-m", "stablelse", "softmax", "--file", str(tmp_path / "x.npy")],
+    done = process(
+        f"softmax --file {tmp_path}/x.npy",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20,) * 2),
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch("stablelse: error: out of memory[^\n]*\n", done.stderr)

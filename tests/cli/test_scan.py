@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +56,7 @@ def test_many_files_of_many_formats(run, tmp_path, monkeypatch):
     assert (by_columns["rows"], by_columns["results"][0]["first"][-1]["column"]) == (3, "a")
 
 
-def test_pre_commit_hook(environment, tmp_path):
+def test_pre_commit_hook(python, tmp_path):
     """The hook of scan runs on its files; the other one is that of lint."""
     text = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
     hooks = [
@@ -79,10 +77,7 @@ def test_pre_commit_hook(environment, tmp_path):
     np.save(tmp_path / "logits.npy", [[1, 2], [3, 4.0]])
     (tmp_path / "logits.csv").write_text("1,2\n70000,3\n")
     for files, code in ((["logits.npy"], 0), (["logits.npy", "logits.csv"], 1)):
-        command = [sys.executable, "-m", "stablelse", *args, *files]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        done = python("-m", "stablelse", *args, *files, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (code, "")
     assert "logits.csv, row 2: 70000 does not fit float16" in done.stderr
 
@@ -103,16 +98,13 @@ def test_bad(assert_stable):
 """
 
 
-def test_pytest_plugin(tmp_path):
+def test_pytest_plugin(python, tmp_path):
     (tmp_path / "test_logits.py").write_text(_TESTS)
-    arguments = ["-p", "stablelse.testing", "-p", "no:cacheprovider", "-p", "no:randomly", "-q"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, "-c", os.devnull, "test_logits.py"],
+    arguments = ["-p", "stablelse.testing", "-p", "no:cacheprovider", "-q", "-c", os.devnull]
+    done = python(
+        *["-m", "pytest", *arguments, "test_logits.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
     assert done.returncode == 1, done.stdout
     assert "1 failed, 2 passed" in done.stdout

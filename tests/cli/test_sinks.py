@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -129,6 +130,12 @@ def test_streams_that_are_not_needed_may_be_closed(line, code, bash, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_reader_that_ends_early_ends_the_command(bash):
+    done = bash('seq 1 200000 | stablelse softmax -q | head -1; echo "${PIPESTATUS[1]}"')
+    value, code = done.stdout.splitlines()
+    assert (float(value), int(code), done.stderr) == (0, 128 + signal.SIGPIPE, "")
+
+
 def test_output_to_a_closed_stderr_is_lost_and_not_well(bash):
     done = bash("lse 1 2 -o /dev/stderr 2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
@@ -239,7 +246,7 @@ def test_the_other_names_of_a_file_keep_its_old_content(run, tmp_path, monkeypat
     ("path", "complaint"),
     [("kept/x.txt", "it is read-only"), ("folder/x.txt", "the directory {} is read-only")],
 )
-def test_what_is_read_only_is_refused(path, complaint, environment, tmp_path):
+def test_what_is_read_only_is_refused(path, complaint, bash, tmp_path):
     drop = []
     if os.geteuid() == 0:  # root may write everything
         drop = ["setpriv", "--bounding-set=-dac_override"]
@@ -250,10 +257,7 @@ def test_what_is_read_only_is_refused(path, complaint, environment, tmp_path):
         (tmp_path / name / "x.txt").write_text("old")
     (tmp_path / "kept" / "x.txt").chmod(0o444)
     (tmp_path / "folder").chmod(0o555)
-    command = [*drop, sys.executable, "-m", "stablelse", "lse", "1", "2", "-o", path]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = bash(f"{' '.join(drop)} {sys.executable} -m stablelse lse 1 2 -o {path}")
     (tmp_path / "folder").chmod(0o755)
     complaint = complaint.format(os.path.realpath(tmp_path / "folder"))
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,7 +1,5 @@
 """The notebook is executed anew: what its cells give now is what it says."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import alike
@@ -14,14 +12,9 @@ FOLDER = Path(__file__).parents[2] / "examples" / "notebook"
 NOTEBOOK = FOLDER / "tour.ipynb"
 
 
-def test_executed(request, environment, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", FOLDER / "execute.py", NOTEBOOK],
-        env={**environment, "IPYTHONDIR": str(tmp_path), "NO_COLOR": "1"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+def test_executed(request, python, tmp_path):
+    script = ["-W", "error", FOLDER / "execute.py"]
+    done = python(*script, NOTEBOOK, IPYTHONDIR=str(tmp_path), NO_COLOR="1")
     assert (done.returncode, done.stderr) == (0, "")
     if request.config.getoption("--regenerate"):
         NOTEBOOK.write_text(done.stdout, encoding="utf-8", newline="\n")
@@ -39,15 +32,9 @@ def test_valid_and_in_order():
     assert sum("text/html" in output.get("data", {}) for output in outputs) == 7
 
 
-def test_a_cell_that_fails_is_an_error(environment, tmp_path):
+def test_a_cell_that_fails_is_an_error(python, tmp_path):
     cells = [nbformat.v4.new_code_cell("1 / 0")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
-    done = subprocess.run(
-        [sys.executable, FOLDER / "execute.py", tmp_path / "x.ipynb"],
-        env={**environment, "IPYTHONDIR": str(tmp_path)},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = python(FOLDER / "execute.py", tmp_path / "x.ipynb", IPYTHONDIR=str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "ZeroDivisionError" in done.stderr

@@ -1,8 +1,6 @@
 """The public functions: arguments mean what they mean in SciPy, and results are better."""
 
 import itertools
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import stablelse
-from stablelse.numerics import kernel
 from stablelse.numerics.formats import FORMATS
 
 FLOAT64 = FORMATS["float64"]
@@ -239,16 +236,6 @@ def test_no_warning_for_any_number():
                 for function in OURS.values():
                     function(row)
                 stablelse.logsumexp(row, b=[1, -0.5])
-
-
-def test_nothing_is_loaded_before_it_is_needed():
-    code = "import sys, stablelse; stablelse.logsumexp([1, 2]); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules = set(done.stdout.split())
-    assert "stablelse.numerics.exact" in modules
-    if kernel.load():
-        assert "stablelse.numerics.doubleword" not in modules
-    assert not {"dask", "stablelse.numerics.lazy", "stablelse.analysis"} & modules
 
 
 MODERATE = st.floats(-500, 500)

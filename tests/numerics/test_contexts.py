@@ -3,9 +3,6 @@
 Each run is a separate process, since the thresholds of the formats are computed once per process.
 """
 
-import subprocess
-import sys
-
 import pytest
 
 #: Calls every public function, also on numbers that climb to decimal arithmetic.
@@ -80,17 +77,9 @@ thread.join()
 """
 
 
-def printed(program, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
-    )
-    assert not done.stderr
-    assert done.returncode == 0
-    return done.stdout
-
-
-def test_the_callers_context():
+def test_the_callers_context(python):
     pytest.importorskip("ml_dtypes")
-    right = printed(CALLS + "show()")
+    right = python("-c", CALLS + "show()", check=True).stdout
     for kind in ("small", "short"):
-        assert printed(CALLS + HOSTILE, kind) == right
+        done = python("-c", CALLS + HOSTILE, kind)
+        assert (done.returncode, done.stdout, done.stderr) == (0, right, "")

@@ -4,7 +4,6 @@ import decimal
 import io
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -284,7 +283,7 @@ def test_pandas_writes_what_is_expected_here(tmp_path):
         assert f"column 2 ('{name}') is an index" in notes[0].text
 
 
-def test_pandas_is_not_imported(tmp_path, environment):
+def test_pandas_is_not_imported(tmp_path, environment, python):
     """Importing it takes half a second; here it would end the process."""
     (tmp_path / "pandas.py").write_text("import os; os._exit(3)")
     (tmp_path / "x.parquet").write_bytes(parquet_file(pa.table(HOLES)))
@@ -298,6 +297,6 @@ def test_pandas_is_not_imported(tmp_path, environment):
         "    list(open_blocks(path, ReadOptions(skip_na=True)))\n"
         "assert 'pyarrow' in sys.modules"
     )
-    environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    place = os.pathsep.join([environment["PYTHONPATH"], str(tmp_path)])
     files = [tmp_path / name for name in ("x.parquet", "x.arrow", "x.csv")]
-    subprocess.run([sys.executable, "-c", code, *files], env=environment, check=True)
+    python("-c", code, *files, check=True, PYTHONPATH=place)

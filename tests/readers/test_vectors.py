@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stablelse.readers import open_blocks
 from stablelse.readers.blocks import Block, By, ReadError, ReadOptions
-from stablelse.readers.vectors import Beside, one_column, split_last, vectors
+from stablelse.readers.vectors import Beside, Passes, one_column, split_last, vectors
 
 
 def blocks(*arrays, missing=None, columns=None):
@@ -167,6 +167,14 @@ def cut(values, sizes, source="y"):
     for size in sizes:
         yield Block(values[begin : begin + size], source, begin)
         begin += size
+
+
+def test_a_second_pass_that_ends_early_is_an_error(written):
+    """As if the file had been cut after its status was looked at."""
+    passes = Passes([str(written("1\n2\n"))])
+    assert len(list(passes.blocks(blocks(A, B), is_first=True))) == 2
+    with pytest.raises(ReadError, match="x changed while it was being read"):
+        list(passes.blocks(blocks(A)))
 
 
 @given(

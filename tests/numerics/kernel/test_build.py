@@ -4,7 +4,6 @@ import importlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 from types import SimpleNamespace
@@ -163,7 +162,7 @@ def test_what_cannot_be_compiled_says_so_by_hand(copy, monkeypatch, capsys):
     assert stop.value.code.startswith("stablelse: error: no C compiler works here")
 
 
-def test_without_a_compiled_file_the_reference_computes(tmp_path, environment):
+def test_without_a_compiled_file_the_reference_computes(tmp_path, python):
     package = tmp_path / "stablelse"
     shutil.copytree(
         build.HERE.parents[1], package, ignore=shutil.ignore_patterns("*.so", "__pycache__")
@@ -172,12 +171,6 @@ def test_without_a_compiled_file_the_reference_computes(tmp_path, environment):
         "import stablelse; from stablelse.numerics import kernel;"
         "print(kernel.name(), stablelse.logsumexp([1000, 1001, 1002]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env=environment | {"PYTHONPATH": str(tmp_path) + os.pathsep},
-    )
+    place = str(tmp_path) + os.pathsep
+    done = python("-W", "error", "-c", code, check=True, cwd=tmp_path, PYTHONPATH=place)
     assert done.stdout == "reference 1002.4076059644444\n"
