@@ -223,7 +223,11 @@ class NumberCommand(TyperCommand):
         """Put a blank before negative numbers, or the parser takes them for options."""
         ctx.meta[_TYPED] = list(args)
         marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
-        return super().parse_args(ctx, marked)
+        try:
+            return super().parse_args(ctx, marked)
+        except _UsageError as error:
+            error.ctx = error.ctx or ctx  # errors of the parser do not name their command
+            raise
 
 
 class LazyGroup(TyperGroup):

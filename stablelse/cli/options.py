@@ -384,6 +384,9 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--axis says what a vector is: leave out --by {by}"),
     ("audit", lambda o: o.values is None, "give the numbers to grade with --values"),
     ("lint", lambda o: o.fix and o.diff, "--diff shows what --fix does: leave out one of them"),
+    ("lab", lambda o: o.exercise and (o.numbers or o.given(
+        *INPUT, "mask", "function", "dtype", "shift", "temperature", "save")),
+     "--exercise brings its own numbers and options: leave out all others"),
     ("sweep", lambda o: o.offset is not None and o.scale is not None,
      "x is moved or stretched: leave out --offset or --scale"),
     ("peers", lambda o: o.is_without_numbers and o.given("function", "dtype"),

@@ -95,7 +95,7 @@ def _check(source: Source, options: ReadOptions) -> None:
     if not source.head:
         hint = "give it rows of numbers"
         if source.name == "standard input":
-            hint = "give numbers as arguments, --file, or pipe some in"
+            hint = "give numbers or a file, or pipe some in"
         raise ReadError(f"{source.name} is empty: {hint}")
     features = source.signature.features
     if options.key is not None and "key" not in features:

@@ -295,7 +295,7 @@ def open_source(path: str) -> Iterator[Source]:
     if path == "-":
         # sys.stdin is None if the process was started with it closed.
         if sys.stdin is None or sys.stdin.closed:
-            raise ReadError("standard input is closed: give numbers as arguments, or --file")
+            raise ReadError("standard input is closed: give numbers or a file")
         yield file_source("standard input", sys.stdin.buffer)
         return
     if is_url(path):

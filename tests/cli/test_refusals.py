@@ -295,6 +295,9 @@ REFUSED = [
     ("scan no/such.csv", "no/such.csv"),
     ("scan --quiet --save x.svg", "--save ... --quiet"),
     ("scan --quiet --json", "--quiet ... --json"),
+    ("scan --max-ulp", "requires an argument. (see stablelse scan --help)"),
+    ("lab 1 2 --exercise 1", "--exercise brings its own numbers"),
+    ("lab --exercise 2 --dtype bfloat16", "leave out all others"),
     # the tour
     ("demo --scene overflw", "unknown scene 'overflw' (did you mean overflow?): choose from why,"),
     ("demo --list --json", "--list prints only names"),

@@ -106,7 +106,7 @@ def test_no_permission(monkeypatch):
 
 def test_empty(written, piped_in):
     assert complaint(written(b"")) == "x is empty: give it rows of numbers"
-    said = "x is empty: give numbers as arguments, --file, or pipe some in"
+    said = "x is empty: give numbers or a file, or pipe some in"
     assert complaint(piped_in(b"")) == said
 
 
@@ -115,7 +115,7 @@ def test_closed_standard_input(closed, monkeypatch):
     if closed is not None:
         closed.close()
     monkeypatch.setattr(sys, "stdin", closed)
-    assert complaint("-") == "x is closed: give numbers as arguments, or --file"
+    assert complaint("-") == "x is closed: give numbers or a file"
 
 
 def test_a_pipe_that_breaks_while_it_is_read(monkeypatch):
