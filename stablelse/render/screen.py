@@ -273,7 +273,7 @@ class _Method:
             is_label = number == comparison.label
             is_selected = index == self.part.screen.selected
             style = "bold reverse" if is_selected else "bold" * is_label
-            name = Text("label " * is_label + f"{number + 1:,}", style)
+            name = Text("label" if is_label else f"{number + 1:,}", style)  # labels count from 0
             weight = self.given("b", comparison.weights, index)
             lines.append([name, self.given("x", comparison.x, index), weight])
         names = [symbol_text(self.result, symbols[0], self.glyphs) for symbols in rows]
