@@ -22,7 +22,7 @@ from stablelse.numerics.bounds import (
     coefficients,
     logsumexp_of,
 )
-from stablelse.numerics.formats import FORMATS, Array, Format, find_format
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
@@ -45,7 +45,7 @@ from stablelse.numerics.functions import (
     exact_weighted,
 )
 from stablelse.numerics.functions import exact as exactly
-from stablelse.numerics.inputs import check_finite, real_numbers, real_vector, several
+from stablelse.numerics.inputs import check_finite, find_formats, real_numbers, real_vector, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -118,8 +118,7 @@ def compare(
         FORMULAS if b is None else WEIGHTED,
     )
     problem = Problem(Function(function), weights=b)
-    known_formats = [find_format(name) for name in several(formats)]
-    (comparison,) = Compared(numbers, problem, tried, known_formats, errors=errors)
+    (comparison,) = Compared(numbers, problem, tried, find_formats(formats), errors=errors)
     return comparison
 
 

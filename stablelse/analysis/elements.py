@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.findings import Departure, find_in_part, sum_overflow
+from stablelse.analysis.findings import Departure, find_in_part, overflow
 from stablelse.analysis.results import Comparison, Elements, MethodResult
 from stablelse.analysis.stream import FormatState, Found, Parts, StreamState
 from stablelse.numerics.formats import Array
@@ -136,7 +136,9 @@ class _Column:
         self._reduced: dict[str, Array] = {}
         if candidate.shift is not None:
             ends = np.array([side.minimum, side.maximum])
-            self._reduced["a"] = self._format.round(candidate.shift.rule(ends))
+            a = self._reduced["a"] = self._format.round(candidate.shift.rule(ends))
+            if np.isfinite(ends).all() and not np.isfinite(a[0]):
+                self._found.add(overflow("a", a[0], self._format))
 
     def right(self, x: Array) -> Array:
         """Return the exact elements."""
@@ -162,7 +164,7 @@ class _Column:
         if self._sums:
             s = self._reduced["s"] = pairwise_sum(np.concatenate(self._sums))
             if self._terms_are_finite and not np.isfinite(s[0]):
-                self._found.add(sum_overflow(s[0], self._format))
+                self._found.add(overflow("s", s[0], self._format))
 
     def update(self, x: Array, right: Array, before: int) -> set[int]:
         """Compare a piece, and return which of its elements are the first with some trouble."""

@@ -35,6 +35,7 @@ import numpy as np
 from stablelse.analysis.results import DIGIT, VERDICTS, Finding, FindingKind, Verdict
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import (
+    REDUCTIONS,
     Evaluation,
     Kind,
     Operation,
@@ -100,21 +101,24 @@ class Findings:
 
 
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
-    """Find what went wrong in a part of a vector of n, apart from sums and lost digits."""
+    """Find what went wrong in a part of a vector of n, apart from a, sums and lost digits."""
     for operation in evaluation.operations:
-        if operation.kind is not Kind.SUM:
+        if operation.kind not in REDUCTIONS:
             for kind, where in _masks(evaluation, operation):
                 harmless = _harmless(evaluation, operation, kind, where, n)
                 yield _described(evaluation, _Trouble(operation, kind, where, harmless), ...)
 
 
-def sum_overflow(total: Any, format_: Format) -> Finding:
-    """Return the finding that a sum of finite terms overflowed; only the total is known."""
-    return Finding(kind=FindingKind.OVERFLOW, symbol="s", result=total, threshold=format_.largest)
+def overflow(symbol: str, result: Any, format_: Format) -> Finding:
+    """Return the finding that a shift, or a sum of finite terms, is too large for the format."""
+    kind, largest = FindingKind.OVERFLOW, format_.largest
+    return Finding(kind=kind, symbol=symbol, result=result, threshold=largest)
 
 
 #: The operations that can overflow, those that can underflow, and those that can make NaN.
-_OVERFLOWING = frozenset({Kind.ROUND, Kind.SUBTRACT, Kind.EXP, Kind.MULTIPLY, Kind.SUM, Kind.ADD})
+_OVERFLOWING = frozenset(
+    {Kind.ROUND, Kind.SHIFT, Kind.SUBTRACT, Kind.EXP, Kind.MULTIPLY, Kind.SUM, Kind.ADD}
+)
 _SHRINKING = {
     Kind.ROUND: FindingKind.INPUT_UNDERFLOW,
     Kind.EXP: FindingKind.TERM_UNDERFLOW,
@@ -131,7 +135,7 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
     masks: dict[FindingKind, Any] = {}
     with np.errstate(all="ignore"):
         finite: Any = reduce(np.logical_and, map(np.isfinite, operands))
-        if kind is Kind.SUM:
+        if kind in REDUCTIONS:
             finite = finite.all(axis=-1, keepdims=True)
         if kind in _OVERFLOWING:
             overflow = FindingKind.INPUT_OVERFLOW if kind is Kind.ROUND else FindingKind.OVERFLOW

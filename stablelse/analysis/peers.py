@@ -23,10 +23,10 @@ import numpy as np
 
 from stablelse.analysis import Displayed
 from stablelse.analysis.results import Place
-from stablelse.numerics.formats import Array, Format, find_format, format_of
+from stablelse.numerics.formats import Array, Format, format_of
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import Function, exact, ulp_error
-from stablelse.numerics.inputs import real_numbers, several
+from stablelse.numerics.inputs import find_formats, real_numbers, several
 from stablelse.printable import printable
 
 if TYPE_CHECKING:
@@ -397,7 +397,7 @@ def compare_peers(
     if rows.ndim not in (1, 2) or rows.size == 0:
         raise ValueError(f"compare_peers takes a vector or rows of numbers, not shape {rows.shape}")
     place = (lambda row: Place(row=row + 1)) if rows.ndim == 2 else (lambda row: Place())
-    chosen = [find_format(name) for name in several(formats)]
+    chosen = find_formats(formats)
     stacks = [(np.atleast_2d(rows), place)]
     return compare_stacks(stacks, Function(function), chosen, several(peers))
 

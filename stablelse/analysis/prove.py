@@ -22,7 +22,7 @@ from stablelse.analysis import Displayed
 from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
 from stablelse.numerics.derivation import LARGEST, Exact, evaluate
-from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import (
     ChoiceError,
     Kind,
@@ -33,7 +33,7 @@ from stablelse.numerics.formulas import (
     read,
 )
 from stablelse.numerics.functions import Function, ulp_error
-from stablelse.numerics.inputs import real_vector, several
+from stablelse.numerics.inputs import find_formats, real_vector
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -256,7 +256,7 @@ def prove(
         choices = ", ".join(other.value for other in DERIVATIONS)
         raise ChoiceError(f"there is no derivation of {function}: choose from {choices}")
     vector, rule = None if x is None else real_vector(x, "prove"), find_shift(str(shift))
-    chosen = [find_format(name) for name in several(formats)]
+    chosen = find_formats(formats)
     return Proof(
         proved,
         n=None if vector is None else len(vector),

@@ -18,10 +18,10 @@ from stablelse.analysis.findings import judge, surely_right
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
 from stablelse.numerics.bounds import limits
 from stablelse.numerics.exact import Extent, extent
-from stablelse.numerics.formats import FORMATS, Array, Format, find_format
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, ChoiceError, Evaluation
 from stablelse.numerics.functions import Function, does_not_fit, exact, ulp_error
-from stablelse.numerics.inputs import real_numbers, several
+from stablelse.numerics.inputs import find_formats, real_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -280,7 +280,7 @@ class ScanState:
         self.max_ulp = max_ulp
         self.rows = self.elements = 0
         self._sources: set[str | None] = set()
-        self._formats = [find_format(name) for name in dict.fromkeys(several(formats))]
+        self._formats = find_formats(formats)
         self._tallies = [_Tally(format_, way) for format_ in self._formats for way in ways(format_)]
         self._edges = [
             np.array(sorted({0.0, *_POWERS, *(-p for p in _POWERS), *(t.value for t in marked)}))

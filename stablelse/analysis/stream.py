@@ -20,7 +20,7 @@ from stablelse.analysis.findings import (
     Departure,
     find_in_part,
     measured,
-    sum_overflow,
+    overflow,
 )
 from stablelse.analysis.results import (
     VERDICTS,
@@ -31,7 +31,7 @@ from stablelse.analysis.results import (
     Place,
 )
 from stablelse.numerics.bounds import RUNNING, ElementaryErrors, bound_of, coefficients
-from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import (
     NAIVE,
     SHIFTED,
@@ -40,7 +40,7 @@ from stablelse.numerics.formulas import (
     evaluate_part,
 )
 from stablelse.numerics.functions import Function
-from stablelse.numerics.inputs import real_numbers, several
+from stablelse.numerics.inputs import find_formats, real_numbers
 from stablelse.numerics.running import (
     PIECE,
     RunningLogSumExp,
@@ -107,9 +107,9 @@ class Found(dict[tuple[str, FindingKind], Finding]):
 class FormatState:
     """Every method in one format: the running values and the findings so far."""
 
-    def __init__(self, dtype: str, plain: bool) -> None:
-        self.format: Format = find_format(dtype)
-        self.plain = plain
+    def __init__(self, format_: Format, plain: bool) -> None:
+        self.format, self.plain = format_, plain
+        dtype = format_.name
         self.sums: dict[Method, Any] = {
             Method.NAIVE: RunningNaive(dtype),
             Method.SHIFTED: RunningShifted(dtype),
@@ -189,7 +189,7 @@ class FormatState:
 
     def _overflow(self, method: Method, element: int, place: Place) -> None:
         """Add the finding that a sum of finite terms exceeded the largest number."""
-        finding = sum_overflow(self.format.round(np.inf)[()], self.format)
+        finding = overflow("s", self.format.round(np.inf)[()], self.format)
         self.findings[method].add(replace(finding, element=element, place=place))
 
     def merge(self, other: FormatState, first: str, rows: int, end: tuple[int, Place]) -> None:
@@ -355,7 +355,7 @@ class StreamState:
         self.plain = plain
         self._first = self._last = ""  # the first and the last source
         self._rows = self._runs = 0  # of the last source; how many sources
-        self.sides = tuple(FormatState(name, plain) for name in several(formats))
+        self.sides = tuple(FormatState(each, plain) for each in find_formats(formats))
 
     def __repr__(self) -> str:
         return f"<StreamState of {self.count:,} numbers>"

@@ -16,7 +16,7 @@ import numpy as np
 from stablelse.analysis import Displayed
 from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.numerics.formats import FORMATS, Array, Format, find_format, numbers, ordinals
+from stablelse.numerics.formats import FORMATS, Array, Format, numbers, ordinals
 from stablelse.numerics.formulas import (
     Candidate,
     ChoiceError,
@@ -27,7 +27,7 @@ from stablelse.numerics.formulas import (
     methods_of,
 )
 from stablelse.numerics.functions import Function, does_not_fit, exact
-from stablelse.numerics.inputs import real_vector, several
+from stablelse.numerics.inputs import find_formats, real_vector, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -229,7 +229,7 @@ def sweep(
     chosen = methods_of(computed) if methods is None else map(find_method, several(methods))
     every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])
     segments: list[Segment] = []
-    for format_ in map(find_format, several(USUAL_FORMATS if formats is None else formats)):
+    for format_ in find_formats(USUAL_FORMATS if formats is None else formats):
         trial = Trial(vector, range_, computed, every, format_)
         segments += trial.segments(points)
         if formats is not None and not trial.points.size:

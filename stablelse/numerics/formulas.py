@@ -320,6 +320,8 @@ def find_shift(name: str) -> Shift:
         raise ChoiceError(
             f"unknown shift {name!r}: choose from {', '.join(SHIFTS)}, or give a number"
         ) from None
+    if not np.isfinite(number):
+        raise ChoiceError(f"the shift {name} leaves nothing of x - a: give a finite number")
     return Shift(name, lambda x: np.full((*x.shape[:-1], 1), number))
 
 
@@ -390,6 +392,8 @@ def candidates(
                 f"only {' and '.join(having)} has a {method.value} method: "
                 f"choose from {', '.join(other.value for other in methods_of(function))}"
             )
+        if not shifts and any(formula.is_shifted for formula in found):
+            raise ChoiceError(f"no shift: choose from {', '.join(SHIFTS)}, or give a number")
         for formula in found:
             each: Sequence[Shift | None] = shifts if formula.is_shifted else [None]
             result += [Candidate(method, formula, shift) for shift in each]

@@ -7,7 +7,7 @@ Only Python's own numbers in arrays of objects are rounded: once, correctly, to 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from math import inf, isinf, nan
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics.formats import FORMATS, Array, Format, format_of
+from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,7 +36,15 @@ _PLAIN = (float, int, np.generic)
 
 def several(names: Any) -> list[Any]:
     """Return the names or numbers of a sequence; a single one is a sequence of one."""
-    return [names] if isinstance(names, str | int | float) else list(names)
+    return [names] if isinstance(names, str | int | float | np.number) else list(names)
+
+
+def find_formats(names: str | Iterable[str]) -> list[Format]:
+    """Return the formats of some names or aliases, each once."""
+    formats = list(dict.fromkeys(map(find_format, several(names))))
+    if not formats:
+        raise ValueError(f"no format: choose from {', '.join(FORMATS)}")
+    return formats
 
 
 def real_vector(x: object, caller: str) -> Array:

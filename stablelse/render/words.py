@@ -399,6 +399,8 @@ def _cause(finding: Finding, facts: Facts) -> str:
         fields["operation"] = f"{fields['what']} = {fields['operation']}"
     if name == "overflow" and symbol == "s":
         name = "overflow s"
+    elif symbol == "a":
+        name, fields["number"] = "input_overflow", f"the shift {facts.result.shift}"
     elif name == "log_of_zero" and evaluation and np.any(evaluation.results.get("t", 0)):
         name = "log_of_zero cancelled"
     elif name == "cancellation" and operation is not None:

@@ -21,6 +21,7 @@ from stablelse.numerics.functions import Function
 @pytest.mark.parametrize(
     ("methods", "shifts", "order"),
     [
+        (None, np.float32(-3.5), ["naive", "shifted -3.5", "exact"]),
         (None, ["max", -3.5], ["naive", "shifted max", "shifted -3.5", "exact"]),
         (
             ["exact", "division-free", "naive", "exact"],
@@ -30,8 +31,8 @@ from stablelse.numerics.functions import Function
     ],
 )
 def test_methods_are_there_once_and_in_one_order(methods, shifts, order):
-    names = ["float16", "float32"]
-    found = stablelse.compare([1, 2], "softmax", methods=methods, shifts=shifts, formats=names)
+    names, formats = ["float16", "float32"], ["fp16", "float32", "half"]
+    found = stablelse.compare([1, 2], "softmax", methods=methods, shifts=shifts, formats=formats)
     told = [(r.format, f"{r.method.value} {r.shift or ''}".rstrip()) for r in found.results]
     assert told == [(format_, name) for format_ in names for name in order]
     assert np.array_equal(found.value, found.results[len(order) - 1].value)
@@ -68,6 +69,10 @@ def test_integers_and_ml_dtypes_are_numbers():
         ([[1, 2]], {}, r"not shape \(1, 2\)"),
         ([1], {"function": "max"}, "unknown function 'max': choose from logsumexp, softmax, log_s"),
         ([1], {"formats": ["float17"]}, "unknown format 'float17'"),
+        ([1], {"formats": []}, "no format: choose from float8_e4m3fn"),
+        ([1], {"shifts": []}, "no shift: choose from max, min, mean"),
+        ([1], {"shifts": np.nan}, "the shift nan leaves nothing of x - a: give a finite number"),
+        ([1], {"shifts": [0, "-inf"]}, "the shift -inf leaves nothing"),
         ([1], {"shifts": ["median"]}, "unknown shift 'median'"),
         ([1], {"methods": ["best"]}, "unknown method 'best': choose from naive, shifted"),
         ([1], {"methods": []}, "no method: choose from naive"),
@@ -80,6 +85,21 @@ def test_errors(x, options, message):
         stablelse.compare(x, **options)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda formats: stablelse.sweep([1], formats=formats),
+        lambda formats: stablelse.scan([[1]], formats=formats),
+        lambda formats: stablelse.prove([1], formats=formats),
+        lambda formats: stablelse.compare_peers([1], formats=formats),
+        lambda formats: stablelse.StreamState(formats=formats),
+    ],
+)
+def test_everything_needs_a_format(call):
+    with pytest.raises(ValueError, match="no format: choose from float8_e4m3fn"):
+        call([])
+
+
 def test_functions_have_the_names_of_their_commands_too():
     for name in ("lse", "softmax", "log-softmax"):
         assert stablelse.compare([1, 2], name).function.command == name
@@ -88,8 +108,8 @@ def test_functions_have_the_names_of_their_commands_too():
 def test_numbers_are_never_markup():
     """On a console that reads markup, [inf] would vanish as a tag."""
     console = Console(file=io.StringIO(), width=100)
-    console.print(stablelse.compare([np.inf, 1], shifts=["inf"]))
-    assert "a = ∞" in console.file.getvalue()
+    console.print(stablelse.compare([np.inf, 1]))
+    assert "a = max = ∞" in console.file.getvalue()
 
 
 @pytest.mark.parametrize(

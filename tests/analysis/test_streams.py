@@ -279,6 +279,7 @@ LONG = {
     "with NaN": struck(300, _150=np.nan),
     "nothing but -inf": np.full(300, -np.inf),
 }
+SHIFTS = ["max", "min", "3", "1e5"]
 LONG_FORMATS = ["float64", "float32", "float16", "bfloat16"]
 
 
@@ -287,12 +288,12 @@ def long_vector(x, function, formats, size=37):
     state = StreamState([f.name for f in formats])
     for part in parts:
         state.update(part, "x.npy")
-    shifts = [find_shift(name) for name in ("max", "min", "3")]
+    shifts = [find_shift(name) for name in SHIFTS]
     return LongVector(function, candidates(function, USUAL, shifts), state, lambda: parts)
 
 
 def in_memory(x, function, formats):
-    tried = candidates(function, USUAL, [find_shift(name) for name in ("max", "min", "3")])
+    tried = candidates(function, USUAL, [find_shift(name) for name in SHIFTS])
     (found,) = Compared(x[np.newaxis], Problem(function), tried, formats, errors=False)
     # of a long vector, nobody looks for the digits that its sums lost
     results = tuple(

@@ -99,6 +99,7 @@ SAYINGS = {
     "0 -40": ["[0] ✗", "no digit is right", "4.248354255291589e-18"],
     "12 1 --dtype float16": ["x must stay below 11.085; x_1 is above"],
     "70000 --dtype float16": ["70000 does not fit float16 (largest 65504)", "✗"],
+    "1 --shift 7e4 --dtype float16": ["the shift 7e4 does not fit float16", "∞ overflow"],
     "inf inf": ["naive ∞ ✓", "∞ − ∞ is NaN"],
     "1000 nan": ["✗ naive x has a NaN, so the result is NaN too."],
     "1 2 --shift max --shift min --shift mean": ["shifted, mean 2.3132616875182226 ✓ e^x"],
