@@ -109,3 +109,14 @@ def test_numbers_that_rise_slowly():
         value, certificate = total.result(return_certificate=True)
         assert value == logsumexp(x)
         assert sum(certificate.settled.values()) == 1
+
+
+@pytest.mark.parametrize("top", [0.0, 1e-310, 2.0**-45])
+def test_one_number_at_any_distance_below_another(top):
+    for x in np.linspace(-2100, -600, 601):
+        value, certificate = (
+            RunningLogSumExp().update([top]).update([x]).result(return_certificate=True)
+        )
+        assert value == logsumexp([top, x])
+        assert sum(certificate.settled.values()) == 1
+        assert certificate.bound < 0.5

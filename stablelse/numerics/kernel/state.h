@@ -28,11 +28,11 @@ static double plain_sum(const state *s) {
 }
 /* s += t. With d = t.top - s.top <= 0, R = R_s + e^d (1 + R_t), or R_s + 1 + R_t if d is 0, which is exact if
    both are (integers).
-   d = d + d' exactly, |d'| <= 2^-42. e^d: 2^-81.83 from exponential(); e^d' = 1 + d' to 2^-85; its product with
-   e^d is rounded in low words: 2^-89.9: together 2^-81.67 = MERGE_TERM. 1 + R_t: its own error, and 2^-104. The
-   product: 2^-88. The sum: 2^-104. In all 2^-81.6 of what is added, e^d times the error of R_t, and 2^-103 of R. A
-   change of scale loses less than 2^-900 of R. Below e^-VANISHING only the sign is kept. */
-#define MERGE_TERM 0x1.56p-82 /* 2^-81.58 */
+   d = d + d' exactly, |d'| <= 2^-43. e^d: 2^-81.83 from exponential(); e^d' = 1 + d' to 2^-87. The low word of e^d is
+   brought below 2^-53 first, for `multiply` leaves out its product with d': so both products err by 2^-95. 1 + R_t: its
+   own error, and 2^-104. Together 2^-81.79 < MERGE_TERM of what is added, e^d times the error of R_t, and for the sum
+   2^-103 of R. A change of scale loses less than 2^-900 of R. Below e^-VANISHING only the sign is kept. */
+#define MERGE_TERM 0x1.3p-82 /* 2^-81.75 */
 static void merge_tops(state *s, const state *t) {
     words R = {all(s->high), all(s->low)}, T = all_terms(t);
     double scale = 0, error = t->error * scaling(t->scale)[0];
@@ -49,14 +49,20 @@ static void merge_tops(state *s, const state *t) {
             error = .5;
         } else {
             words E = words_of(exponential(d.high, magic_of(K), 1), 1);
+            E = ordered_sum(E.high, E.low);
             T = multiply(multiply(E, (words){all(1), d.low}), T);
             error = 1.01 * E.high[0] * error + T.high[0] * MERGE_TERM;
         }
         scale = K[0] > -900 ? 0 : K[0];
         if (R.high[0] > 0 && s->scale > scale) scale = s->scale;
         T = scaled(T, scaling(K[0] - scale));
-        R = R.high[0] > 0 ? add(scaled(R, scaling(s->scale - scale)), T) : ordered_sum(T.high, T.low);
-        s->error = s->error * scaling(s->scale - scale)[0] + error * scaling(K[0] - scale)[0] + R.high[0] * 0x1p-103;
+        error *= scaling(K[0] - scale)[0];
+        if (R.high[0] > 0) {
+            real down = scaling(s->scale - scale);
+            R = add(scaled(R, down), T);
+            error += s->error * down[0];
+        } else R = ordered_sum(T.high, T.low);
+        s->error = error + R.high[0] * 0x1p-103;
     }
     s->high = R.high[0]; s->low = R.low[0]; s->scale = scale;
 }
