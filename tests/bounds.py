@@ -264,11 +264,28 @@ def _weighted(phases, rng, count):
         x = x[:257] - x[:257].max()
         b = rng.normal(size=x.size) * 2.0 ** rng.normal(0, rng.choice([0, 3, 30]), x.size)
         b[rng.random(x.size) < 0.1] = 0
-        top = np.rint((x / np.log(2) + np.log2(abs(b), where=b != 0, out=b * 0 - 1e3)).max())
-        places = pointer(b), ctypes.c_double(top)
-        found = balls(phases.row("phase_weighted", x, *places))
-        terms = [w * v.exp() / arb(2) ** arb(top) for v, w in zip(balls(x), balls(b), strict=True)]
+        size = int(rng.choice([16, 100, 257]))
+        found = balls(phases.row("phase_weighted", x, pointer(b), ctypes.c_int64(size)))
+        unit = arb(2) ** found[4]
+        terms = [w * v.exp() / unit for v, w in zip(balls(x), balls(b), strict=True)]
         sums = [sum((abs(t) for t in terms if t * s > 0), arb(0)) for s in (1, -1)]
         errors = [found[0] + found[1] - sums[0], found[2] + found[3] - sums[1]]
         worst = max(worst, _largest([sum(map(abs, errors))], [sum(sums) * _careful_error(x.size)]))
+    return worst
+
+
+@_ratio("careful and weights: many terms next to the last bits of a sum")
+def _many_small(phases, rng, count):
+    worst, n = 0.0, 4_000_000
+    for small in -rng.uniform(36.35, 36.37, max(count // 40, 4)):
+        x = np.full(n, small)
+        x[:2] = 0, -1
+        v = balls(x[2:3])[0].exp()
+        rest = (n - 2) * v + arb(-1).exp()
+        high, low, bound, *_ = balls(phases.row("phase_careful", x))
+        places = pointer(np.ones(n)), ctypes.c_int64(255 * phases.lanes)
+        total, total_low, *_, shift = balls(phases.row("phase_weighted", x, *places)[:5])
+        exact = (1 + rest) / arb(2) ** shift
+        errors = [high + low - rest.log1p(), total + total_low - exact]
+        worst = max(worst, _largest(errors, [bound, exact * _careful_error(n)]))
     return worst

@@ -78,7 +78,7 @@ INLINE real shift_of(real largest) { return fma_(largest, all(STEPS / 1024), all
 INLINE real magic_of(real K) { return MAGIC - 1024 * K; }
 INLINE real wide_magic_of(real K) { return MAGIC - 16 * K; }
 
-/* ---- exp(x) 2^-K = t (1 + m + l), for |x| <= 2^20 + FAR, t 2^-1022 or more.
+/* ---- exp(x) 2^-K = t (1 + m + l), for |x| <= 2^20 + 2^12, t 2^-1022 or more.
 
    Reduction. t holds k - 1024 K, k the integer nearest to x STEPS; x STEPS is off by less than 2^-22
    (u |k|, |k| < 2^30.6), so x = k ln2/1024 + r, |r| <= c = 2^-11.528. An entry of the table is
@@ -169,7 +169,7 @@ INLINE real narrow_exponential(real x, real magic, table16 T) {
    narrow_logarithm stops here: an error of 2^-51 (|log M| < 0.35), and of 2^-52.9 |L| for N ln 2 and the sum
    (two roundings).
 
-   logarithm goes on with z = M e^-y - 1, so log M = y + z - z^2/2 ..: z^2/2 < 2^-102 |y| is left out.
+   logarithm goes on with z = M e^-y - 1, so log M = y + z - z^2/2 ..: z^2/2 < 2^-101 |y| is left out.
    Let E = e^-y = (1 + m + l) t. z = b E + (E - 1), where E - 1 is m + l if t is 1. Products are exact
    with their low words; b E and E - 1 cancel exactly (they differ by z). Low words are below
    2^-53 |b|, but E's below 2^-37, or y^3/5 where t is 1: roundings, and b.low E.low, which is left

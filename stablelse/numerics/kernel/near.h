@@ -58,9 +58,9 @@ INLINE near_term near_exponential(real x) {
    error is exact (ordered_sum) and goes to the next.
    high takes t: what it leaves is below 2^-51 (high < 8), and small takes t a. lower takes what these
    two leave, the low word of t a and t b (2^-63): each below 2^-51, 256 of them below 2^-41 / 4.
-   What lower leaves (2^-94, four times), the low word of t b and t c are added (roundings 2^-145)
+   What lower leaves (2^-94, four times), the low word of t b and t c are added (roundings 3 x 2^-146)
    and go to lowest, whose rest (2^-135) is summed plainly: 2^-180.
-   So a sum errs by NEAR_TERM S, and by 2^-143 + 2^-144 (NEAR_LOWEST) for each element. */
+   So a sum errs by NEAR_TERM S, and by 2^-144.4 + 2^-144.2 (NEAR_LOWEST) = 2^-143.3 for each element. */
 typedef struct { real high, small, lower, lowest, rest; } near_sum;
 #define NEAR_START ((near_sum){all(4), all(1), all(0x1p-41), all(0x1p-82), all(0)})
 INLINE real into(real *S, real a) { /* S += a; returns the rounding error */
@@ -80,7 +80,7 @@ INLINE void near_add(near_sum *S, real x) {
 INLINE void near_unstart(near_sum *S) {
     S->high -= 4; S->small -= 1; S->lower -= 0x1p-41; S->lowest -= 0x1p-82;
 }
-/* S += T, after near_unstart: high and small are multiples of 2^-53 below 2, so exact. */
+/* S += T, after near_unstart: exactly, for high is a multiple of 2^-50 below 2, and small one of 2^-53 below 2^-11. */
 INLINE void near_merge(near_sum *S, near_sum T) {
     S->high += T.high; S->small += T.small;
     words lower = two_sum(S->lower, T.lower), lowest = two_sum(S->lowest, T.lowest);
@@ -88,12 +88,12 @@ INLINE void near_merge(near_sum *S, near_sum T) {
     S->lower = lower.high; S->lowest = with.high;
     S->rest += (lowest.low + with.low) + T.rest;
 }
-/* log S = y0 + z, for n elements; y0 is log S to 2^-53 of it or 2^-74.
-   z = S e^-y0 - 1, |z| <= 2^-53 |y0| + 2^-74; z^2/2 is subtracted, z^3/3 is negligible.
-   S = S0 + S1 + S2 with |S1| < 2^-40, |S2| < 2^-82 and an error 2^-134; e^-y0 = E0 + E1 + E2 exactly,
-   but for NEAR_TERM. S0 E0 - 1, S0 E1 and S1 E0 are exact in two words each and summed with their
-   rounding errors; these, and all other products, are below 2^-92, their roundings below 2^-143.
-   z itself is rounded once. Together: 2 NEAR_TERM and 2^-141, n 2^-142.4, 2^-53 |z|. */
+/* log S = y0 + z, for n elements; y0 is log S to 2^-48, as the fast phase of every format has it.
+   z = S e^-y0 - 1, |z| < 2^-47; z^2/2 is subtracted, z^3/3 < 2^-142 is left out.
+   S = S0 + S1 + S2 with |S1| < n 2^-50, |S2| < n 2^-92; e^-y0 = E0 + E1 + E2 exactly, but for NEAR_TERM. S0 E0 - 1,
+   S0 E1 and S1 E0 are exact in two words each and summed with their rounding errors; S2, all other products and the
+   sums of both are rounded eight times, by n 2^-145 each, and z itself once. Together: 2 NEAR_TERM and 2^-141,
+   n 2^-143.3 of the sum and n 2^-142, 2^-53 |z|. */
 INLINE words near_logarithm(near_sum S, real y0, double n, real *error) {
     near_term e = near_exponential(-y0);
     real ta = e.t * e.a, tb = e.t * e.b;
@@ -106,7 +106,7 @@ INLINE words near_logarithm(near_sum S, real y0, double n, real *error) {
     words a = two_sum(p - 1, fma_(S0, E0, -p)), b = two_sum(a.high, q), c = two_sum(b.high, r);
     real left = fma_(S0, E1, -q) + fma_(S1, E0, -r) + fma_(S0, E2, fma_(S1, E1, S2 * E0));
     real z = c.high + ((a.low + b.low) + (c.low + left));
-    *error = fma_(magnitude(z), all(0x1p-53), all(0x1.1p-126 + n * 0x1p-142));
+    *error = fma_(magnitude(z), all(0x1p-53), all(0x1.1p-126 + n * 0x1p-141));
     return ordered_sum(y0, fma_(-.5 * z, z, z));
 }
 #endif

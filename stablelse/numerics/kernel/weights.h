@@ -5,8 +5,8 @@
 
 #define FAR_BITS 900 /* terms below 2^-900 of the largest are left out: together they are below 2^-860 of it */
 
-/* Weights are factor 2^exponent, 1 <= |factor| < 2, or 0. `level` is log2 of the term, to 2^-20 or so, and
-   -inf without a term: b is 0, x is -inf or below -LARGEST. */
+/* Weights are factor 2^exponent, 1 <= |factor| < 2, or 0. `level` is log2 of exp(x) 2^exponent, to 2^-20, so the term
+   is less than twice as large; it is -inf without a term: b is 0, x is -inf or below -LARGEST. */
 typedef struct { real x, factor, exponent, level; } weighted;
 INLINE weighted weigh(real x, real b) {
     whole tiny = (whole)(magnitude(b) < 0x1p-1000);
@@ -23,14 +23,21 @@ INLINE weighted weighted_at(const double *x, const double *b, int64_t i, int64_t
     int valid = m - i < LANES ? (int)(m - i) : LANES;
     return weigh(get(x + i, valid, 0) - origin, get(b + i, valid, 0));
 }
-/* A term has 2^-81.83 and two roundings of its low word, 2^-90 each. So, as in sum(), P and N are off by
-   2^-81.80 + 2^-82 of themselves and 2^-84.4 each of the largest term, which is in one of them:
-   2^-80.6 of P + N, and less than CAREFUL with the lanes, the blocks and the difference's low words (2^-89). */
-INLINE void sum_weighted(const double *x, const double *b, int64_t m, double origin, real K, words *P, words *N) {
+/* Adds a block's terms to P and N, in units of 2^K, and raises K if the block has larger ones. Its own units are those of
+   its largest term: so, as in sum(), the bound is relative to that. A term has 2^-81.83 and two roundings of its low
+   word, 2^-90 each. P and N are off by 2^-81.80 + 2^-82 of themselves and 2^-84.4 each of the largest term, which is in
+   one of them: 2^-80.6 of P + N, and less than CAREFUL with the lanes, the blocks and the difference's low words
+   (2^-89). */
+INLINE void sum_weighted(const double *x, const double *b, int64_t m, double origin, real *K, words *P, words *N) {
     words p = {all(START), all(0)}, n = p;
+    real top = all(-INFINITY);
+    for (int64_t i = 0; i < m; i += LANES) top = larger(top, weighted_at(x, b, i, m, origin).level);
+    double level = largest_lane(top);
+    if (level == -INFINITY) return;
+    real K_here = all(level) + MAGIC - MAGIC, lowest = K_here - FAR_BITS, units = larger(*K, K_here);
     for (int64_t i = 0; i < m; i += LANES) {
         weighted w = weighted_at(x, b, i, m, origin);
-        real shift = K - w.exponent, lowest = K - FAR_BITS, f = magnitude(w.factor);
+        real shift = K_here - w.exponent, f = magnitude(w.factor);
         real v = replace_below(w.x, shift * 0x1.62e42fefa39efp-1, w.level, lowest); /* not exponentiated */
         words t = words_of(exponential(v, magic_of(shift), 1), 1);
         real high = t.high * f, low = fma_(t.low, f, fma_(t.high, f, -high));
@@ -42,22 +49,12 @@ INLINE void sum_weighted(const double *x, const double *b, int64_t m, double ori
     }
     p.high -= START;
     n.high -= START;
-    *P = add(*P, sum_of_lanes(p));
-    *N = add(*N, sum_of_lanes(n));
-}
-/* The level of the row's largest term. */
-static double weighted_level(const row *x, const row *b, double origin) {
-    double room[BLOCK + LANES] ALIGNED, weights[BLOCK + LANES] ALIGNED;
-    real top = all(-INFINITY);
-    for (int64_t i = 0, m; i < x->n; i += m) {
-        m = x->n - i < BLOCK ? x->n - i : BLOCK;
-        const double *v = elements(x, i, m, room), *f = elements(b, i, m, weights);
-        for (int64_t j = 0; j < m; j += LANES) top = larger(top, weighted_at(v, f, j, m, origin).level);
-    }
-    return largest_lane(top);
+    real before = all(power_of_two(((*K) - units)[0])), here = all(power_of_two((K_here - units)[0]));
+    *P = add(scaled(*P, before), scaled(sum_of_lanes(p), here));
+    *N = add(scaled(*N, before), scaled(sum_of_lanes(n), here));
+    *K = units;
 }
 /* One row; returns 1 if it is in doubt, for example if a weight or an x with a weight is NaN or infinite (but not
-
    -inf). p is the largest x with a weight. If |p| > LARGEST / 2, all terms are those of x - p. That is exact between
    p/2 and 2 p; any other x is at least LARGEST / 4 below p, and weights make up for 2^2200 at most: it is far. */
 static unsigned weighted_row(const row *x, const row *b, real *y, signed char *sign) {
@@ -73,12 +70,12 @@ static unsigned weighted_row(const row *x, const row *b, real *y, signed char *s
         }
     }
     if (p == -INFINITY) return *y = all(p), 0;
-    double origin = fabs(p) <= LARGEST / 2 ? 0 : p, level = weighted_level(x, b, origin);
-    real K = all(level) + MAGIC - MAGIC;
+    double origin = fabs(p) <= LARGEST / 2 ? 0 : p;
+    real K = all(-0x1p40);
     words P = {all(0), all(0)}, N = P;
     for (int64_t i = 0, m; i < x->n; i += m) {
         m = x->n - i < BLOCK ? x->n - i : BLOCK;
-        sum_weighted(elements(x, i, m, room), elements(b, i, m, weights), m, origin, K, &P, &N);
+        sum_weighted(elements(x, i, m, room), elements(b, i, m, weights), m, origin, &K, &P, &N);
     }
     words d = two_sum(P.high, -N.high);
     words S = two_sum(d.high, d.low + (P.low - N.low));

@@ -75,9 +75,10 @@ EXPORT void phase_label(const double *x, int64_t n, int64_t label, double *out) 
     out[0] = a.loss.high[0]; out[1] = a.loss.low[0]; out[2] = a.error[0]; out[3] = a.less.high[0]; out[4] = a.less.low[0];
     out[5] = a.inverse.high[0]; out[6] = a.inverse.low[0]; out[7] = a.K;
 }
-/* the positive and the negative part of sum b exp(x), in units of 2^K; a row of one block */
-EXPORT void phase_weighted(const double *x, int64_t n, const double *b, double K, double *out) {
+/* the positive and the negative part of sum b exp(x), in units of 2^K, and K; a row of blocks of up to `size` */
+EXPORT void phase_weighted(const double *x, int64_t n, const double *b, int64_t size, double *out) {
+    real K = all(-0x1p40);
     words P = {all(0), all(0)}, N = P;
-    sum_weighted(x, b, n, 0, all(K), &P, &N);
-    out[0] = P.high[0]; out[1] = P.low[0]; out[2] = N.high[0]; out[3] = N.low[0];
+    for (int64_t i = 0; i < n; i += size) sum_weighted(x + i, b + i, n - i < size ? n - i : size, 0, &K, &P, &N);
+    out[0] = P.high[0]; out[1] = P.low[0]; out[2] = N.high[0]; out[3] = N.low[0]; out[4] = K[0];
 }
