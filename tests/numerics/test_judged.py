@@ -18,22 +18,16 @@ def assert_right(stacks, format_, *others):
     assert not tally.wrong, "\n".join(tally.wrong[:5])
 
 
+@pytest.mark.parametrize(
+    ("subject", "seed", "sizes"),
+    [(judge.by_library, 7, (24, 60, 12)), (judge.by_reference, 21, (12, 60, 5))],
+)
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_families(family, format_):
+def test_families(family, format_, subject, seed, sizes):
     find_format(format_)
-    count, longest, parts = (4, 10, 2) if format_ == "longdouble" else (24, 60, 12)
-    stacks = judge.stacks(family, format_, count, 7, longest, parts)
-    assert_right(stacks, format_, judge.by_library)
-
-
-@pytest.mark.parametrize("format_", FORMATS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_families_by_the_reference(family, format_):
-    find_format(format_)
-    count, longest, parts = (4, 10, 2) if format_ == "longdouble" else (12, 60, 5)
-    stacks = judge.stacks(family, format_, count, 21, longest, parts)
-    assert_right(stacks, format_, judge.by_reference)
+    count, longest, parts = (4, 10, 2) if format_ == "longdouble" else sizes
+    assert_right(judge.stacks(family, format_, count, seed, longest, parts), format_, subject)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
