@@ -74,7 +74,7 @@ def _libraries() -> Facts:
     others = case.results[:-2]  # without this package, and the exact result
     outcomes = [result.outcome for result in others]
     return {
-        "cases": len(CASES),
+        "cases": sum(len(case.tasks) for case in CASES),
         "asked": len(outcomes) - outcomes.count(Outcome.NO_ANSWER),
         "right": outcomes.count(Outcome.RIGHT),
         "broken": outcomes.count(Outcome.BROKEN),

@@ -301,10 +301,11 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
         if index < len(x):
             name, value = f"x_{index + 1}", str(given[index])
         rounded = str(both[index])
-        comes_to = "" if rounded == value else f", which is {rounded} in {format_.name}"
+        if rounded == value:
+            raise ChoiceError(f"{name} is {value}, but the identity holds for finite numbers")
         raise ChoiceError(
-            f"{name} is {value}{comes_to}; the identity holds for finite numbers: give others, or "
-            "choose another format"
+            f"{name} is {value}, which is {rounded} in {format_.name}: give another, or choose "
+            "another format"
         )
     if np.abs(both.astype(np.longdouble)).max() > LARGEST:
         raise ChoiceError(

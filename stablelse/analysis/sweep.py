@@ -198,8 +198,8 @@ def sweep(
         logarithms). More t are tried where x crosses a threshold of the format, where its
         log-sum-exp is near zero, and around lost digits; if two neighbours differ, the change is
         located between them. Between the points nothing is proved: `Segment.tried` says how many
-        there were. In formats of 16 and 8 bits, every t of the range is tried unless x is so long
-        that it would take minutes.
+        there were. In formats of 16 and 8 bits, every t of the range is tried, unless x has more
+        than a thousand numbers.
 
     Returns
     -------

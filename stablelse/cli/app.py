@@ -141,7 +141,7 @@ COMMANDS = {
     The terminal shows the screen of lse, softmax or log-softmax, and the keys move it; ? explains
     them. With --save, the lab is one page that needs no network, for a browser or a phone.
     """),
-    "prove": Command("prove", _VECTORS + _OUTPUT + "function shift dtype", """
+    "prove": Command("prove", _INPUT + _OUTPUT + "numbers row temperature function shift dtype", """
     Why the shift changes nothing, line by line, on your numbers.
 
       stablelse prove lse 1000 1001 1002

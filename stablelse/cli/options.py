@@ -234,8 +234,8 @@ OPTIONS = {
         "offset": Option(str, "A:B", "Move x: x + t, t from A to B.  [default: -1000:1000]"),
         "scale": Option(str, "A:B", "Stretch x instead: t x, t from A to B, both positive."),
         "points": Option(
-            int, "N", "How many t to try first in float32 and wider formats; narrower ones try"
-            " every t.  [default: 400]"),
+            int, "N", "How many t to try first in formats of more than 16 bits, or for more than a"
+            " thousand numbers; otherwise every t is tried.  [default: 400]"),
         "temperature": _number(
             "T", "Divide x by T first, in float64; the rounded quotient is the x of all methods.",
             "a positive number"),

@@ -131,7 +131,7 @@ PAGES: dict[str, Page] = {
         "The identity holds for every a. But floating-point numbers have limits, and e^(x - a) "
         "must stay within them:",
         "With a = 0 nothing is shifted. With a far too large, every term becomes 0. With a = max, "
-        "every term fits, whatever the numbers are.",
+        "the largest term is 1, whatever the numbers are.",
         parts=("why",),
     ),
     "digits": Page(
@@ -142,7 +142,7 @@ PAGES: dict[str, Page] = {
         "The best possible result is the float64 nearest to the exact value. It is called "
         "correctly rounded.",
         rows=(
-            ("exact", "{value}"),
+            ("correctly rounded", "{value}"),
             ("1 ulp off", "{off1}"),
             ("10 ulp off", "{off10}"),
             ("1,000 ulp off", "{off1000}"),

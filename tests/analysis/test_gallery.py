@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cases import CASES as EDGE_CASES
 
+from stablelse.analysis.demo import demo
 from stablelse.analysis.gallery import CASES, Case, gallery
 from stablelse.analysis.peers import Outcome, Task
 from stablelse.numerics.formats import FORMATS, Format, find_format, nearest
@@ -36,6 +37,7 @@ def test_every_case_and_task_is_shown(shown):
     ]
     assert all(c.vectors == 1 for c in shown.cases)
     assert shown.left_out == ()
+    assert demo("libraries").facts["cases"] == len(shown.cases)
 
 
 def test_this_package_is_right_everywhere(shown):
