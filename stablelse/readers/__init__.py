@@ -70,9 +70,15 @@ def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Blo
     reader = source.signature.reader or SIGNATURES[-1].reader
     blocks = resolve_name(f"{__name__}.{reader}")(source, options)
     if options.in_pieces:
-        yield from in_pieces(blocks)
+        blocks = in_pieces(blocks)
     else:
-        yield from whole_rows(blocks, lambda: packed.size or packed.tell())
+        blocks = whole_rows(blocks, lambda: packed.size or packed.tell())
+    try:
+        yield from blocks
+    except MemoryError:
+        if not (hint := source.signature.hint):
+            raise
+        raise ReadError(f"out of memory while reading {source.name}; {hint}") from None
 
 
 def check_columns(block: Block, first: Block) -> None:

@@ -314,13 +314,17 @@ class StoredArray:
 
     def _whole(self, positions: Sequence[int]) -> _Piece:
         """Return all rows; only a file of its own may be large."""
+        hint = "save numpy.ascontiguousarray(x)"
+        refusal = too_large(self.source.name, "an array in Fortran order", self.size, hint)
         if self.size > HELD_BYTES and self.source.descriptor is None:
-            hint = "save numpy.ascontiguousarray(x)"
-            raise too_large(self.source.name, "an array in Fortran order", self.size, hint)
-        array = self._read(0, math.prod(self.shape)).reshape(self.shape, order="F")
-        rows = np.moveaxis(array, self.axis, -1).reshape(-1, self.width)
-        begin, end = self.options.share(len(rows))
-        return begin, 0, rows[begin:end, list(positions)]
+            raise refusal
+        begin, end = self.options.share(math.prod(self.outer))
+        try:
+            array = self._read(0, math.prod(self.shape)).reshape(self.shape, order="F")
+            rows = np.moveaxis(array, self.axis, -1).reshape(-1, self.width)
+            return begin, 0, rows[begin:end, list(positions)]
+        except MemoryError:
+            raise refusal from None
 
     def _across(self, rows: range, behind: int, positions: Sequence[int]) -> Iterator[_Piece]:
         """Yield rows of slabs too large to be read at once; what is close is read together."""

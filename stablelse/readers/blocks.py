@@ -289,7 +289,7 @@ def explaining(name: str, explain: Callable[[str, Exception], ReadError]) -> Ite
     """Turn a library's errors into our own: damaged files make them raise errors of any kind."""
     try:
         yield
-    except ReadError:
+    except (ReadError, MemoryError):  # the latter says nothing about the file
         raise
     except Exception as error:
         raise explain(name, error) from None

@@ -71,12 +71,14 @@ class Signature(NamedTuple):
 
     kind: str
     begin: bytes  # a pattern
-    hint: str = ""  # how to make it readable
+    hint: str = ""  # how to make it readable, or to save it so that it takes less memory
     reader: str = ""  # ``module:function`` of this package, if there is one
     #: Which of ``ReadOptions.axis`` and ``key`` it supports; whether parts can be read.
     features: str = ""
 
 
+_PAGES = "write it with a smaller data_page_size"
+_BATCHES = "write it with smaller batches (max_chunksize)"
 _SAVE = "in the program that wrote it, save the array you want with numpy.save"
 _CONVERT = "convert it to CSV or Parquet"
 _UNPACK = "unpack it and pipe it in: {} | stablelse ..."
@@ -96,9 +98,9 @@ SIGNATURES = tuple(
         ("a zip archive", rb"PK(\x03\x04|\x05\x06)", "", "arrays:npz", "axis key"),  # or of nothing
         # The length of the header, in eight bytes, is below 2**32; the header is JSON.
         ("a .safetensors file", rb".{4}\0\0\0\0\{", "", "arrays:safetensors", "axis key"),
-        ("a Parquet file", b"PAR1", "", "tables:parquet", "parts"),
-        ("an Arrow file", rb"ARROW1\0\0", "", "tables:arrow"),
-        ("an Arrow stream", rb"\xff\xff\xff\xff", "", "tables:arrow"),  # before each message
+        ("a Parquet file", b"PAR1", _PAGES, "tables:parquet", "parts"),
+        ("an Arrow file", rb"ARROW1\0\0", _BATCHES, "tables:arrow"),
+        ("an Arrow stream", rb"\xff\xff\xff\xff", _BATCHES, "tables:arrow"),  # before each message
         ("JSON", _JSON, "", "json:json_lines", "key"),
         ("gzip data", rb"\x1f\x8b"),
         ("bzip2 data", rb".{4}(1AY&SY|\x17rE8P\x90)"),  # or of nothing

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,7 @@ LARGE = 96 << 20
 BOUND = 32 << 20
 
 CODE = """
-import itertools, json, resource, sys
+import itertools, json, os, resource, sys
 from stablelse.readers import open_blocks
 from stablelse.readers.blocks import ReadError, ReadOptions
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -28,6 +29,10 @@ before = peak()
 try:
     total = sum(b.values.sum() for b in itertools.islice(blocks, int(sys.argv[3])))
     before = peak()
+    if spare := int(sys.argv[4]):
+        pages = int(open("/proc/self/statm").read().split()[0])
+        most = pages * os.sysconf("SC_PAGE_SIZE") + spare
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     total += sum(b.values.sum() for b in blocks)
 except ReadError as error:
     total = error
@@ -115,9 +120,10 @@ FORMATS = {
 }
 
 
-def read(path, environment, options=None, first=3):
+def read(path, environment, options=None, first=3, spare=0):
     """Return what is read, or the error, and how much the memory grows after the first blocks."""
-    command = [sys.executable, "-c", CODE, str(path), json.dumps(options or {}), str(first)]
+    arguments = map(str, (path, json.dumps(options or {}), first, spare))
+    command = [sys.executable, "-c", CODE, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     total, grown = done.stdout.split("|")
     return total, int(grown) * (1 if sys.platform == "darwin" else 1 << 10)  # in bytes on macOS
@@ -157,3 +163,17 @@ def test_a_small_file_takes_at_most_300_mib(name, tmp_path, environment):
     said, grown = read(tmp_path / "x", environment, {"in_pieces": True}, first=0)
     assert said == "0.0" or str(tmp_path / "x") in said
     assert grown < 300 << 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory is reserved")
+@pytest.mark.parametrize(
+    ("write", "first", "expected"),
+    [
+        (partial(npy, shape=DEEP, order="F"), 0, r"x has an array in Fortran order of 96 MiB, .*"),
+        (arrow, 1, r"out of memory while reading x; write it with smaller batches .*"),
+    ],
+)
+def test_too_little_memory_is_not_taken_for_damage(write, first, expected, tmp_path, environment):
+    write(tmp_path / "x")
+    said, _ = read(tmp_path / "x", environment, first=first, spare=16 << 20)
+    assert re.fullmatch(expected, said.replace(str(tmp_path / "x"), "x"))

@@ -262,17 +262,6 @@ def test_the_line_of_an_error_far_down():
         read(data, piece_bytes=4096)
 
 
-def test_a_line_without_end_is_bounded(monkeypatch):
-    monkeypatch.setattr(text, "MAX_LINE_BYTES", 2 << 20)
-    with pytest.raises(ReadError, match="line 1 is longer than 2 MiB; put fewer numbers on a line"):
-        read(b"1 " * (4 << 20))
-
-
-def test_a_long_row():
-    values = gathered(read(b",".join(b"%d" % x for x in range(10**5))))
-    assert np.array_equal(values, np.arange(10.0**5)[np.newaxis])
-
-
 def test_a_long_comment_is_no_long_number():
     data = b"1,2\n# " + b"x" * 2**17 + b"\n3,4\n"
     assert gathered(read(data)).tolist() == [[1, 2], [3, 4]]
@@ -295,11 +284,6 @@ def test_spellings(dtype):
     assert values.dtype == dtype
     expected = [np.dtype(dtype).type(repr(value)) for value in SPELLINGS.values()]
     assert np.array_equal(values, expected, equal_nan=True)
-
-
-def test_arguments_in_longdouble():
-    values = parse_numbers(["0.1", "1e400"], dtype="longdouble")
-    assert values.tolist() == [np.longdouble("0.1"), np.longdouble("1e400")]
 
 
 @given(st.floats(width=64))
