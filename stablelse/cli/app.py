@@ -267,6 +267,8 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
             request.file = [*(request.file or []), *request.logits]
         if request.numbers == ["-"]:
             request.numbers, request.file = None, [*(request.file or []), "-"]
+        if request.output == "-":
+            request.output = None
         if command.is_waiting and request.is_without_numbers and is_terminal():
             typer.echo(without_numbers(name, command.help), err=True)
             raise typer.Exit(2)
@@ -368,7 +370,8 @@ def explanation(error: Exception) -> tuple[int, str]:
     """Return the exit code, and what went wrong and how to fix it."""
     if isinstance(error, _UsageError):
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
-        message = with_hint(error.format_message().replace("\n\t", " "))
+        message = error.format_message().removeprefix("Invalid value: ").removesuffix(".")
+        message = with_hint(message.replace("\n\t", " "))
         if hasattr(error, "possibilities"):  # Typer's error for an unknown option
             message = _unknown(error.option_name, command.split()[-1], error.possibilities)
         return 2, f"{message} (see {command} --help)"

@@ -97,15 +97,13 @@ def check_sinks(request: Any) -> None:
         if is_replaced(path) and os.path.realpath(path) in map(os.path.realpath, paths[:number]):
             raise typer.BadParameter(f"{path} would be written twice: name two files")
     sinks = {identity(sink): sink for sink in (paths if request.output else [1, *paths])}
-    for option in ("file", "mask", "labels", "weights", "class_weights"):
-        given = getattr(request, option) or ([] if request.numbers or option != "file" else ["-"])
-        for source in _files_of([given] if isinstance(given, str) else given):
-            key = identity(0 if source == "-" else source)
-            if key is not None and key in sinks:
-                sink = "standard output" if sinks[key] == 1 else sinks[key]
-                name = "standard input" if source == "-" else source
-                alias = "" if name == sink else f", as {name}"
-                raise typer.BadParameter(f"{sink} is also read{alias}: write to another file")
+    for source in _files_of(request.sources):
+        key = identity(0 if source == "-" else source)
+        if key is not None and key in sinks:
+            sink = "standard output" if sinks[key] == 1 else sinks[key]
+            name = "standard input" if source == "-" else source
+            alias = "" if name == sink else f", as {name}"
+            raise typer.BadParameter(f"{sink} is also read{alias}: write to another file")
     for path in paths:
         if stream_of(path) is None and identity(path) and os.stat(path).st_nlink > 1:
             text = "it has other names (hard links), under which the old content stays"

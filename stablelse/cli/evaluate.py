@@ -23,7 +23,6 @@ from stablelse.cli.values import (
     GATHERED,
     Long,
     evaluation_of,
-    is_file_of_numbers,
     read,
     values_of,
     write_file,
@@ -45,10 +44,10 @@ Found = Sequence[Comparison]
 def run(request: Request) -> None:
     """Show the results of each method on the vectors."""
     job = evaluation_of(request)
-    guard = Guard(request.fail_on)
+    guard = Guard(request.fail_on, job)
     tally = Tally(request.all)
     with (meter := meter_of(request)).running():
-        if is_file_of_numbers(request):
+        if request.is_file_of_numbers:
             write_file(request, job, meter)
             return
         compared = _compared(request, job, meter)
@@ -122,12 +121,15 @@ def pictures(stacks: Iterator[Found], request: Request, tally: Tally) -> Iterato
 class Guard:
     """--fail-on: what must not occur, and exit code 1 if it does; exact results never fail."""
 
-    def __init__(self, fail_on: Sequence[str] | None) -> None:
+    def __init__(self, fail_on: Sequence[str] | None, job: Job) -> None:
         self._conditions: Sequence[Any] = ()
         self._found: dict[tuple[str, str, str], tuple[int, str]] = {}
         if fail_on:
+            methods = dict.fromkeys(each.method.value for each in job.candidates if each.formula)
+            if not methods:
+                raise typer.BadParameter("--fail-on: exact never fails, so name another --method")
             scan = import_module("stablelse.analysis.scan")
-            self._conditions = scan.parse_conditions(",".join(fail_on))
+            self._conditions = scan.parse_conditions(",".join(fail_on), methods=methods)
 
     def watched(self, stacks: Iterable[Found]) -> Iterator[Found]:
         """Yield the comparisons, and record failures."""

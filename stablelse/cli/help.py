@@ -93,6 +93,6 @@ def with_hint(message: str) -> str:
         return message
     known = re.findall(r"[\w.-]*\w", match[2])
     parts = reversed(match[1].lower().split(":"))  # --fail-on has METHOD:VERDICT
-    close = [word for part in parts for word in get_close_matches(part, known, 1)]
+    close = [word for part in parts for word in get_close_matches(part, known, 1) if word != part]
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{message[: match.end()]}{hint}{message[match.end() :]}"

@@ -20,7 +20,7 @@ import typer
 from stablelse.analysis.compare import compare
 from stablelse.analysis.lint import Found, LintError, LintFinding, lint, rewritten
 from stablelse.cli import tell
-from stablelse.cli.emit import emit
+from stablelse.cli.emit import check_sinks, emit
 from stablelse.cli.options import Request
 from stablelse.files import open_sink
 from stablelse.printable import printable
@@ -44,6 +44,7 @@ def run(request: Request) -> None:
     settings = _settings()
     rules = _known(request.rule or settings.get("rules") or RULES)
     paths = list(_files(request.paths or ["."], settings.get("exclude", [])))
+    check_sinks(request.but(file=paths))
     if request.fix or request.diff:
         parts = [_fixed(path, rules, request.diff) for path in paths]
     elif len(paths) < _FEW:

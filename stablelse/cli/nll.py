@@ -26,7 +26,7 @@ def run(request: Request) -> None:
     """Show the losses, or their gradients."""
     function = LossFunction.GRADIENT if request.grad else LossFunction.LOSS
     job = job_of(request, function.function, bool(request.quiet and not request.fail_on))
-    guard = Guard(request.fail_on)
+    guard = Guard(request.fail_on, job)
     path = request.class_weights
     weights = None if path is None else all_cells(path, CLASS_WEIGHTS)
     tally = LabelledTally(

@@ -19,6 +19,13 @@ from stablelse.cli.help import is_number
 #: The file types of pictures, and of figures.
 PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
 
+#: The file types of numbers, which softmax and log-softmax write, and others that hold no text.
+NUMBERS = (".csv", ".npy", ".parquet")
+_BINARY = (
+    *(".npy", ".parquet", ".npz", ".safetensors", ".arrow", ".feather", ".png", ".pdf"),
+    *(".gz", ".bz2", ".xz", ".zst", ".zip"),
+)
+
 
 class Request(SimpleNamespace):
     """What the user asked of a command: its options by name, None for those it does not have."""
@@ -31,7 +38,8 @@ class Request(SimpleNamespace):
     def given(self, *names: str) -> str:
         """Return the first of these options that differs from its default, as it is typed."""
         for name in names:
-            if getattr(self, name) not in (None, [], DEFAULTS[name]):
+            default = DEFAULTS.get(f"{name}:{self.command}", DEFAULTS[name])
+            if getattr(self, name) not in (None, [], default):
                 return f"--{name.replace('_', '-')}"
         return ""
 
@@ -45,14 +53,33 @@ class Request(SimpleNamespace):
         return not self.numbers and not self.file
 
     @property
+    def sources(self) -> list[str]:
+        """The files that are read; - is standard input."""
+        beside = (self.mask, self.weights, self.labels, self.class_weights, self.values)
+        numbers = [] if self.numbers else self.file or ["-"]
+        return [*numbers, *filter(None, beside)]
+
+    @property
     def is_piped(self) -> bool:
         """Whether the numbers come from standard input."""
         return not self.numbers and "-" in (self.file or ["-"])
 
     @property
+    def suffix(self) -> str:
+        """The suffix of the output file, in lower case."""
+        return Path(self.output or "").suffix.lower()
+
+    @property
+    def is_file_of_numbers(self) -> bool:
+        """Whether the elements are written to a file, as its suffix says."""
+        is_changed = self.quiet or self.steps or self.errors or self.format != "table"
+        return "softmax" in self.command and not is_changed and self.suffix in NUMBERS
+
+    @property
     def is_picture(self) -> bool:
         """Whether the output is for people, not for programs."""
-        return not self.quiet and self.format in ("table", "plain")
+        is_shown = self.format in ("table", "plain")
+        return is_shown and not (self.quiet or self.is_file_of_numbers)
 
 
 class Option(NamedTuple):
@@ -279,7 +306,8 @@ OPTIONS = {
             Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"], None,
             "What to print.", "table"),
         "output": Option(
-            str, "FILE", "Write to this file, completely or not at all.", short="-o"),
+            str, "FILE", "Write to this file, completely or not at all; - is standard output.",
+            short="-o"),
         "save": _saved(PICTURES, "Also save a picture of the table, as wide as the screen;"
             " repeatable; not with --quiet or another --format."),
         "save:sweep": _saved((*FIGURES, ".html", ".txt"), "Save a figure for a paper or a slide"
@@ -290,8 +318,8 @@ OPTIONS = {
         "exercise": Option(int, "N", "Ask an exercise of the lesson in the guide: 1 to 5.",
             settings={"min": 1, "max": 5}),
         "fail_on": Option(
-            list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs with naive, shifted or, by"
-            f" default, any: {_FAIL_ON}; repeatable, or separated by commas.", completions=_KINDS),
+            list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs, with that method or any:"
+            f" {_FAIL_ON}; repeatable, or separated by commas.", completions=_KINDS),
         "fail_on:scan": Option(
             list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs, with that method or any:"
             f" {_FAIL_ON} (a result more than N ulp off), or none; repeatable, or separated by"
@@ -324,11 +352,7 @@ OPTIONS = {
 }  # fmt: skip
 
 #: The values of options that are not given.
-DEFAULTS = {
-    key.partition(":")[0]: option.default
-    for group in OPTIONS.values()
-    for key, option in group.items()
-}
+DEFAULTS = {key: option.default for group in OPTIONS.values() for key, option in group.items()}
 
 #: The options for files and pipes alone.
 INPUT = ("file", "key", "axis", "column", "by", "row", "header", "skip_na", "delimiter", "decimal")
@@ -354,15 +378,20 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "{} is for files and pipes: it does not go without a file"),
     ("", lambda o: o.save and o.given("quiet", "json", "format"),
      "--save saves a picture of the table: it does not go with {}"),
-    ("lse softmax log-softmax nll", lambda o: not o.is_picture and o.given("digits", "all"),
-     "{} is for the table: other formats have every number, with all its digits"),
+    ("lse softmax log-softmax nll",
+     lambda o: (o.steps or not o.is_picture) and o.given("digits", "all"),
+     "{} is for the table: other output has every number, with all its digits"),
     ("scan", lambda o: o.quiet and o.given("output", "json", "format"),
      "--quiet prints nothing: it does not go with {}"),
     ("", lambda o: o.quiet and o.given("json", "format", "steps", "errors"),
      "--quiet prints only the value: it does not go with {}"),
-    ("", lambda o: str(o.output).lower().endswith((".npy", ".parquet")) and (
-        "softmax" not in o.command or o.given("quiet", "format", "steps", "errors")),
-     "{output} would hold text: only softmax and log-softmax, as they are, write such files"),
+    ("", lambda o: o.suffix in _BINARY and not o.is_file_of_numbers and o.suffix,
+     "{output} would hold text, in spite of {}: choose another suffix; only softmax and "
+     "log-softmax, as they are, write .npy and .parquet"),
+    ("", lambda o: o.suffix in (".csv", ".json", ".jsonl") and o.is_picture and o.suffix[1:],
+     "{output} would hold a table for people: add --format {}"),
+    ("", lambda o: o.is_file_of_numbers and o.given("fail_on", "save"),
+     "{output} has the numbers of one method, and no table: leave out {}"),
     ("demo", lambda o: o.list and o.given("json", "format", "save"),
      "--list prints only names: leave out {}"),
     ("nll", lambda o: o.grad and o.reduction,
@@ -378,15 +407,19 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--label-column is for files and pipes: use --label K"),
     ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
      "--label-key reads the logits' file twice, and a pipe can be read only once: save a file"),
-    ("", lambda o: [o.labels, o.mask, o.weights, o.class_weights].count("-") + o.is_piped > 1,
+    ("", lambda o: o.sources.count("-") > 1,
      "standard input can be read only once: save the numbers, or what goes with them, to a file"),
     ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
      "--axis says what a vector is: leave out --by {by}"),
     ("audit", lambda o: o.values is None, "give the numbers to grade with --values"),
-    ("lint", lambda o: o.fix and o.diff, "--diff shows what --fix does: leave out one of them"),
     ("lab", lambda o: o.exercise and (o.numbers or o.given(
         *INPUT, "mask", "function", "dtype", "shift", "temperature", "save")),
      "--exercise brings its own numbers and options: leave out all others"),
+    ("lint", lambda o: o.explain and (
+        o.given("rule", "fix", "diff", "format", "output") or ", ".join(o.paths or ())),
+     "--explain prints an explanation, and reads no code: leave out {}"),
+    ("lint", lambda o: o.diff and o.given("fix", "format", "output"),
+     "--diff prints what --fix would change, as a patch: leave out {}"),
     ("sweep", lambda o: o.offset is not None and o.scale is not None,
      "x is moved or stretched: leave out --offset or --scale"),
     ("peers", lambda o: o.is_without_numbers and o.given("function", "dtype"),

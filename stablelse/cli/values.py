@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
@@ -41,9 +40,8 @@ def run(request: Request) -> None:
 def evaluation_of(request: Request) -> Job:
     """Return the job, or complain if a cluster cannot do it."""
     is_quiet = request.quiet and not request.fail_on
-    job = job_of(
-        request, Function(request.function or "lse"), bool(is_quiet or is_file_of_numbers(request))
-    )
+    is_for_programs = bool(is_quiet or request.is_file_of_numbers)
+    job = job_of(request, Function(request.function or "lse"), is_for_programs)
     is_changed = request.mask or request.weights or request.temperature
     if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(
@@ -62,7 +60,7 @@ def _may_stream(request: Request, job: Job) -> bool:
     shifts = {each.shift.name for each in job.candidates if each.shift is not None}
     if job.function is Function.LOGSUMEXP:
         return shifts <= {"max"}
-    if request.quiet or is_file_of_numbers(request):
+    if request.quiet or request.is_file_of_numbers:
         return job.is_exact and len(job.formats) == 1
     return not request.errors and "mean" not in shifts
 
@@ -177,30 +175,16 @@ def _note_unfit(stack: Vectors, format_: Format) -> None:
         NOTES.note(Note(text, stack.source))
 
 
-def is_file_of_numbers(request: Request) -> bool:
-    """Whether the suffix of the output is that of a file of numbers."""
-    if request.function == "lse" or request.format != "table" or request.output is None:
-        return False
-    suffix = Path(request.output).suffix.lower()
-    return suffix in NUMBERS and not (request.quiet or request.steps or request.errors)
-
-
 def write_file(request: Request, job: Job, meter: Meter) -> None:
     """Write the elements of the vectors to a file of numbers."""
     path = request.output
-    if request.fail_on:
-        raise typer.BadParameter(f"--fail-on compares methods: it does not go with {path}")
-    if request.save:
-        raise typer.BadParameter(
-            f"--save saves a picture of the table: it does not go with numbers in {path}"
-        )
     if len(job.candidates) * len(job.formats) > 1:
         raise typer.BadParameter(
             f"{path} can only hold the values of one method in one format: choose one of each, "
             "or use --format csv for a table of all"
         )
     blocks = _blocks(request, job, meter)
-    NUMBERS[Path(path).suffix.lower()](path, blocks, job.formats[0], job.function.value)
+    NUMBERS[request.suffix](path, blocks, job.formats[0], job.function.value)
 
 
 def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[Rows]:

@@ -154,6 +154,7 @@ _SUM = "nll -f z.csv --label-column 1 --reduction sum --dtype float16"
         ("lse 1000 1001", "overflow", "overflow: naive in float64, 1"),
         ("softmax -f x.csv", "overflow", "2 vectors, first in x.csv, row 2"),
         ("log-softmax 0 -800", "naive:broken", "in float64, 1 vector"),
+        ("softmax 1e3 0 -m division-free", "division-free:overflow", "overflow: division-free"),
         ("lse -0.775 -0.6175", "shifted:ulp>4", "shifted in float64"),
         ("nll 1000 1 --label 0", "shifted:broken", None),
         ("nll 1000 1 --label 0", "naive:broken", "broken: naive"),

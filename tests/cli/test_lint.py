@@ -346,7 +346,7 @@ _TABLE = "[tool.stablelse]\n"
         ("src", "tool = ", 2, "", "pyproject.toml: Invalid value"),
         ("nowhere", "", 2, "", "nowhere does not exist: name files or folders"),
         ("src --rule LSE999", "", 2, "", "unknown rule 'LSE999': choose from LSE001"),
-        ("src --fix --diff", "", 2, "", "leave out one of them"),
+        ("src --fix --diff", "", 2, "", "leave out --fix"),
         ("src bad", "", 2, _LINE, "cannot read bad/binary.py, line 1: invalid or missing encoding"),
         ("bad", "", 2, "", "cannot read bad/unfinished.py, line 1: '(' was never closed"),
     ],

@@ -40,6 +40,7 @@ def bash(environment, tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
+        "lse 1 2 -o - >> log",
         "lse 1 2 -o /dev/stdout >> log",
         "lse 1 2 -o /dev/fd/1 >> log",
         "lse 1 2 -o /proc/self/fd/1 >> log",
@@ -143,21 +144,25 @@ def test_output_to_a_closed_stderr_is_lost_and_not_well(bash):
 
 #: Commands that would write onto their input.
 ONTO_INPUT = [
-    "lse -f x.csv -o x.csv",
-    "lse -f ./x.csv -o ../{here}/x.csv",
-    "lse -f x.csv -o soft.csv",
-    "lse -f soft.csv -o x.csv",
-    "lse -f x.csv -o hard.csv",
+    "lse -f x.csv -o x.csv --json",
+    "lse -f ./x.csv -o ../{here}/x.csv --json",
+    "lse -f x.csv -o soft.csv --json",
+    "lse -f soft.csv -o x.csv --json",
+    "lse -f x.csv -o hard.csv --json",
     "lse -f x.csv --save picture.svg",
-    "lse -f 'x*.csv' -o x.csv",
-    "lse -f folder -o folder/y.csv",
-    "lse -f folder/y.csv --mask x.csv -o x.csv",
-    "lse -f folder/y.csv --weights x.csv -o hard.csv",
-    "nll --logits folder/y.csv --label-column 1 -o folder/y.csv",
-    "nll --logits folder/y.csv --labels x.csv -o x.csv",
-    "nll --logits folder/y.csv --label-column 1 --class-weights x.csv -o x.csv",
-    "softmax -f x.csv -o x.csv --format csv",
-    "scan x.csv -o soft.csv",
+    "lse -f 'x*.csv' -o x.csv --json",
+    "lse -f folder -o folder/y.csv --json",
+    "lse -f folder/y.csv --mask x.csv -o x.csv --json",
+    "lse -f folder/y.csv --weights x.csv -o hard.csv --json",
+    "nll --logits folder/y.csv --label-column 1 -o folder/y.csv --json",
+    "nll --logits folder/y.csv --labels x.csv -o x.csv --json",
+    "nll --logits folder/y.csv --label-column 1 --class-weights x.csv -o x.csv --json",
+    "softmax -f x.csv -o x.csv --json",
+    "scan x.csv -o soft.csv --json",
+    "audit -f folder/y.csv --values x.csv -o x.csv --json",
+    "lint m.py -o m.py",
+    "lint . -o m.py",
+    "lint -o m.py",
 ]
 
 
@@ -165,6 +170,7 @@ ONTO_INPUT = [
 def test_input_is_not_replaced(command, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.csv").write_text("1\n0\n")
+    (tmp_path / "m.py").write_text("x = 1\n")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "y.csv").write_text("1,0\n0,1\n")
     (tmp_path / "soft.csv").symlink_to("x.csv")
@@ -175,6 +181,7 @@ def test_input_is_not_replaced(command, run, tmp_path, monkeypatch):
     assert "is also read" in done.err
     assert "write to another file" in done.err
     assert (tmp_path / "x.csv").read_text() == "1\n0\n"
+    assert (tmp_path / "m.py").read_text() == "x = 1\n"
 
 
 @pytest.mark.parametrize(
