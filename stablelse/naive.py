@@ -39,7 +39,7 @@ def logsumexp(
     Parameters
     ----------
     a : array_like
-        Real numbers, any shape, any format of the table.
+        Real numbers, any shape, in any format.
     axis : int or tuple of int, optional
         The axis or axes to sum over; all by default.
     keepdims : bool

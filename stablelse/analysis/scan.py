@@ -337,7 +337,7 @@ class ScanState:
         """Add the vectors of another state with the same settings; they follow this one's."""
         mine = (self.function, self.max_ulp, [f.name for f in self._formats])
         if mine != (other.function, other.max_ulp, [f.name for f in other._formats]):
-            raise ValueError("only scans for the same can be merged: function, formats, max_ulp")
+            raise ValueError("only scans with the same function, formats and max_ulp can be merged")
         for tally, following in zip(self._tallies, other._tallies, strict=True):
             tally.merge(following)
         self._add(other._histograms)

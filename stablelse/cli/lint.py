@@ -145,7 +145,8 @@ def _settings() -> dict[str, Any]:
                     is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
                     if name not in ("exclude", "rules") or not is_list:
                         raise typer.BadParameter(
-                            f"{path}, [tool.stablelse], {name}: there are lists exclude and rules"
+                            f"{path}, [tool.stablelse], {name}: only the lists exclude and rules "
+                            "are known"
                         )
                 return table
         break

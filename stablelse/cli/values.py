@@ -46,7 +46,7 @@ def evaluation_of(request: Request) -> Job:
     if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(
             "--engine dask sums in one pass: it does not go with --mask, --weights, "
-            "--temperature, --row, --steps, --errors, another --shift than max, or longdouble"
+            "--temperature, --row, --steps, --errors, a --shift other than max, or longdouble"
         )
     return job
 

@@ -243,8 +243,8 @@ def _compute(name: str, certified: bool, rows: Rows) -> Results:
         return exact.evaluate(name, rows, certified)
     if name != "logsumexp":
         raise TypeError(
-            f"{name} takes real numbers, not {rows.dtype}: nothing is proved here of the error of "
-            f"complex ones; scipy.special.{name} takes them"
+            f"{name} takes real numbers, not {rows.dtype}, for which we have no proved bound: "
+            f"use scipy.special.{name}"
         )
     if certified:
         raise TypeError("complex numbers have no certificate: leave out return_certificate")

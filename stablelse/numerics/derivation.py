@@ -61,9 +61,8 @@ def evaluate(sides: Sequence[Operation], x: Array, a: Any, format_: Format) -> l
         precise = next(contexts)
         if precise.prec > _MOST_DIGITS:
             raise ChoiceError(
-                f"{_MOST_DIGITS:,} digits do not tell an exact value from a number of "
-                f"{format_.name} or one half-way between two: numbers so far apart need another "
-                "shift, max for one"
+                f"{_MOST_DIGITS:,} digits are too few to round a line to {format_.name}: "
+                "numbers so far apart need another shift, such as max"
             )
         with localcontext(precise):
             given = _given(counts, decimals.as_decimal(a))

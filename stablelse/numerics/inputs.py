@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
+from stablelse.numerics.formats import ALIASES, FORMATS, Array, Format, find_format, format_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -154,7 +154,7 @@ def _of_tensor(x: Any, torch: Any) -> Array:
     name = str(x.dtype).removeprefix("torch.")
     format_ = FORMATS.get(name)
     if format_ is None and x.is_floating_point():
-        raise TypeError(f"{name} is not a format of the table: pass x.float()")
+        raise TypeError(f"{name} is not a known format: pass x.float()")
     if format_ is None or format_.extra is None:
         array: Array = x.numpy(force=True)
         return array
@@ -260,8 +260,8 @@ def promoted(
                 natural = np.result_type(*parts)
             except TypeError:
                 natural = np.dtype(np.float64)
-    if isinstance(dtype, str) and dtype in FORMATS:
-        dtype = FORMATS[dtype].dtype
+    if isinstance(dtype, str) and ALIASES.get(dtype, dtype) in FORMATS:
+        dtype = find_format(dtype).dtype
     elif dtype is None:
         dtype = np.float64 if natural.kind in "biu" else natural
     target = np.dtype(dtype)
@@ -277,7 +277,8 @@ def known_format(dtype: np.dtype[Any]) -> Format:
         raise TypeError(f"expected real numbers, not complex ones ({dtype})")
     format_ = format_of(dtype)
     if format_ is None:
-        raise TypeError(f"expected a floating-point format of the table, not {dtype}")
+        choices = ", ".join(FORMATS)
+        raise TypeError(f"expected a floating-point format, not {dtype}: choose from {choices}")
     return format_
 
 

@@ -147,11 +147,11 @@ def loss_inputs(
     array, _, target = promoted(logits, dtype=dtype)
     format_ = known_format(target)
     if not array.ndim:
-        raise ValueError("logits are vectors, with one number for each class, not a number")
+        raise ValueError("logits are vectors with one number for each class, not a single number")
     axis = normalize_axis_index(axis, array.ndim)
     stack = Stack(array.shape, axis)
     if stack.n == 0:
-        raise ValueError("softmax of no elements")
+        raise ValueError(f"logits of shape {array.shape} have no classes")
     targets = _targets(stack, axis, labels, weight, label_smoothing, ignore_index)
     mask = None if where is None else stack.rows(mask_for(array, where))
     rows, nothing = Rows(stack.rows(array), format_.dtype, mask), np.zeros(stack.m, bool)
@@ -222,9 +222,9 @@ def _indices(labels: Array, shape: tuple[int, ...], axis: int) -> Array:
     if labels.shape != of_labels[axis]:
         others = [other for other, fitting in enumerate(of_labels) if fitting == labels.shape]
         raise LabelError(
-            f"labels of shape {labels.shape} do not fit: one for each vector of {shape[axis]} "
-            f"logits is shape {of_labels[axis]}"
-            + (f"; classes on axis {others[0]}? use axis={others[0]}" if others else "")
+            f"labels of shape {labels.shape} do not fit logits of shape {shape}: one label for "
+            f"each vector of {shape[axis]} needs shape {of_labels[axis]}"
+            + (f", or say axis={others[0]} if that axis has the classes" if others else "")
         )
     return labels.ravel()
 

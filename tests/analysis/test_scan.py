@@ -140,7 +140,7 @@ def test_pieces_and_merging_change_nothing():
 
     merged = part(0, 1000).merge(part(1000, 1001).merge(part(1001, 3000)))
     assert repr(merged.result()) == repr(whole)
-    with pytest.raises(ValueError, match="only scans for the same"):
+    with pytest.raises(ValueError, match="only scans with the same"):
         merged.merge(stablelse.ScanState(max_ulp=3))
 
 

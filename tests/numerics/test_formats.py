@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stablelse
 from stablelse.numerics.formats import (
     FORMATS,
     UnknownFormatError,
@@ -197,3 +198,9 @@ def test_every_number_of_a_short_format_has_its_own(name):
     every = every[np.isfinite(every) & ~np.signbit(every)]
     assert (ordinals(every, FORMATS[name]) == np.arange(len(every))).all()
     assert every[-1] == FORMATS[name].largest
+
+
+def test_the_library_takes_the_names_that_the_command_takes():
+    assert stablelse.logsumexp([1, 2], dtype="fp32").dtype == np.float32
+    with pytest.raises(TypeError, match=r"not int64: choose from float8_e4m3fn, .*float16, "):
+        stablelse.logsumexp([1, 2], dtype=np.int64)
