@@ -13,9 +13,8 @@ import numpy as np
 
 from stablelse.analysis.compare import compare
 from stablelse.analysis.results import VERDICTS, Comparison, Verdict
-from stablelse.analysis.sweep import Motion, Range, Samples, Trial
+from stablelse.analysis.sweep import Motion, Range, Trial
 from stablelse.numerics.formats import (
-    Array,
     Format,
     find_format,
     installed_formats,
@@ -139,24 +138,24 @@ class State:
             return None
         edge = float(format_.largest)
         every = candidates(self.function, [Method.NAIVE], ())
-        offsets = Range(Motion.OFFSET, -edge, edge)
-        trial = Trial(x, offsets, self.function, every, format_)
-        wanted = [VERDICTS.index(verdict) for verdict in BREAKS[how]]
+        trial = Trial(x, Range(Motion.OFFSET, -edge, edge), self.function, every, format_)
 
-        def is_broken(points: Array) -> Array:
-            verdicts = trial.at(numbers(points, format_))[0]
-            return np.isin(verdicts.astype(int), wanted)
+        def is_broken(ordinal: int) -> bool:
+            verdicts, _ = trial.at(numbers(np.array([ordinal]), format_))
+            return VERDICTS[int(verdicts[0, 0])] in BREAKS[how]
 
-        samples = Samples(is_broken, trial.room)
         finite = x[np.isfinite(x)]  # x + t must fit
         ends = np.array([-edge - finite.min(initial=0), edge - finite.max(initial=0)])
-        low, high = ordinals(format_.round(ends), format_) + np.array([1, -1])
-        samples.add(np.array([low, 0, high]))
-        samples.locate()
-        broken = samples.points[samples.outcomes[0]]
-        if not broken.size:
+        low, high = (ordinals(format_.round(ends), format_) + np.array([1, -1])).tolist()
+        right, broken = (low, high) if how == "overflow" else (high, low)
+        if not is_broken(broken):
             return None
-        t = numbers(broken[:1] if how == "overflow" else broken[-1:], format_)
+        if is_broken(right):
+            broken = right
+        while abs(broken - right) > 1:  # it breaks from some t on
+            middle = (right + broken) // 2
+            right, broken = (right, middle) if is_broken(middle) else (middle, broken)
+        t = numbers(np.array([broken]), format_)
         with np.errstate(all="ignore"):
             moved = format_.round(x) + t
         return self.with_numbers(moved.astype(float).tolist()), float(t[0])

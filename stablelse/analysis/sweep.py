@@ -6,7 +6,7 @@ the format, which are numbered in order: these are the ordinals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -286,17 +286,26 @@ def _zero_of_scale(x: Array) -> Any:
     return t
 
 
-class Samples:
-    """Labels of r tracks at m numbers: their ordinals, in order, and `outcomes`, shape (r, ..., m).
+class Trial:
+    """The verdicts of c methods on a vector in one format, at m points t.
 
-    No difference of neighbours overflows, for there is a 0 between negative and positive ordinals.
-    `room` of them are evaluated as fast as one.
+    `points` are the ordinals of t, in order. `outcomes` has the verdicts (indices into `VERDICTS`)
+    and the errors in ulps, shape (2, c, m).
     """
 
-    def __init__(self, evaluate: Callable[[Array], Array], room: int) -> None:
-        self.evaluate, self.room = evaluate, room
+    def __init__(
+        self,
+        x: Array,
+        range_: Range,
+        function: Function,
+        methods: Sequence[Candidate],
+        format_: Format,
+    ) -> None:
+        self.x, self.range, self.function = x, range_, function
+        self.candidates, self.format = methods, format_
+        self.room = _room(format_, len(x))
         self.points = np.zeros(0, np.int64)
-        self.outcomes = np.zeros(0)
+        self.outcomes = np.zeros((2, len(methods), 0))
 
     def add(self, points: Array) -> None:
         """Evaluate more ordinals, in any order."""
@@ -308,20 +317,18 @@ class Samples:
             return
         # `np.unique` imports masked arrays, 10 ms
         points = points[np.append(True, np.diff(points) != 0)]
-        fresh, every = self.evaluate(points), np.concatenate([self.points, points])
-        outcomes = np.concatenate([self.outcomes, fresh], axis=-1) if len(self.points) else fresh
+        every = np.concatenate([self.points, points])
+        fresh = self.at(numbers(points, self.format))
         order = np.argsort(every, kind="stable")
-        self.points, self.outcomes = every[order], outcomes[..., order]
-
-    def labels(self) -> Array:
-        """Return the labels, shape (r, m)."""
-        return self.outcomes
+        self.points = every[order]
+        self.outcomes = np.concatenate([self.outcomes, fresh], axis=-1)[..., order]
 
     def locate(self) -> None:
-        """Evaluate more until labels change only between neighbouring numbers."""
+        """Evaluate more until verdicts change only between neighbouring numbers."""
         while True:
             labels = self.labels()
             changes = (labels[:, 1:] != labels[:, :-1]).any(axis=0)
+            # No difference overflows, for there is a 0 between negative and positive ordinals.
             wide = np.flatnonzero(changes & (np.diff(self.points) > 1))
             if not wide.size:
                 return
@@ -329,25 +336,6 @@ class Samples:
             ends = zip(self.points[wide].tolist(), self.points[wide + 1].tolist(), strict=True)
             inside = [range(low, high, -(-(high - low) // parts))[1:] for low, high in ends]
             self.add(np.concatenate([np.array(part, self.points.dtype) for part in inside]))
-
-
-class Trial(Samples):
-    """The verdicts of c methods on a vector in one format, at m points t.
-
-    `outcomes` has them (indices into `VERDICTS`) and the errors in ulps, shape (2, c, m).
-    """
-
-    def __init__(
-        self,
-        x: Array,
-        range_: Range,
-        function: Function,
-        methods: Sequence[Candidate],
-        format_: Format,
-    ) -> None:
-        super().__init__(lambda points: self.at(numbers(points, format_)), _room(format_, len(x)))
-        self.x, self.range, self.function = x, range_, function
-        self.candidates, self.format = methods, format_
 
     def _grid(self, points: int) -> Array:
         """Return the ordinals of the first t to try; none if the range has none."""
