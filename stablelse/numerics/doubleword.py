@@ -46,7 +46,7 @@ TRIPLE_ERROR = 2.0**-119.5
 LOG_ERROR, LOG_RELATIVE_ERROR = 2.0**-89.5, 2.0**-76.5
 
 #: Bound of the relative error of a product, a reciprocal, or a sum of double-words of one sign.
-ARITHMETIC_ERROR = 2.0**-102
+ARITHMETIC_ERROR = 2.0**-101
 
 #: The table has 2**11 powers of two, computed in integers with 200 bits behind the point.
 INDEX_BITS = 11
@@ -244,13 +244,21 @@ def plus(a: Any, b: Any) -> Pair:
 
 
 def product(a: Pair, b: Pair | tuple[float, float]) -> Pair:
-    """Multiply double-words, with a relative error of 2**-102."""
+    """Multiply double-words, with a relative error below 2**-101.
+
+    With low words below 2**-51.4 of the high ones, the two products of both kinds are rounded by
+    2**-104.4 each, their sum by 2**-103.4, the sum of all by 2**-103.1; 2**-102.8 is left out.
+    """
     high, error = two_product(a[0], b[0])
     return high, error + (a[0] * b[1] + a[1] * b[0])
 
 
 def reciprocal(a: Pair) -> Pair:
-    """Return 1 / a of double-words, with a relative error of 2**-102: one Newton step."""
+    """Return 1 / a of double-words, with a relative error below 2**-101: one Newton step.
+
+    With a low word below 2**-51.4 of the high one, the square of the first error is 2**-102; the
+    three operations with low words are rounded by 2**-104 each.
+    """
     high = 1 / a[0]
     back, error = two_product(high, a[0])
     return high, high * (((1 - back) - error) - high * a[1])
@@ -263,11 +271,12 @@ def log1p(x: Pair) -> Pair:
     -----
     y = np.log1p(x) is an estimate, and we check how good it is: with z = (1 + x) exp(-y) - 1, the
     result is y + log1p(z) = y + z - z**2 / 2, with an error below abs(z)**3, or NaN if z is not
-    small. z = x + E + x E with E = exp(-y) - 1. If k is 0 in the reduction of -y, E comes from
-    `_expm1`, with a relative error of 2**-77.8; otherwise abs(y) >= L / 2 > 2**-12.54, and exp(-y)
-    has a relative error of 2**-90, so that z has an error of 2**-90, since (1 + x) exp(-y) is
-    close to 1: 2**-77.4 relative to y. The higher words of these sums cancel without error; the
-    lower ones, below 8 u abs(y), lose 2**-99 abs(y).
+    small: it is rounded twice, by less than 2**-93 abs(y) each. z = x + E + x E with
+    E = exp(-y) - 1. If k is 0 in the reduction of -y, E comes from `_expm1`, with a relative error
+    of 2**-77.8; otherwise abs(y) >= L / 2 > 2**-12.54, and exp(-y) has a relative error of 2**-90,
+    so that z has an error of 2**-90, since (1 + x) exp(-y) is close to 1: 2**-77.4 relative to y.
+    The higher words of these sums cancel without error; the lower ones, below 8 u abs(y), lose
+    2**-99 abs(y).
     """
     y = np.log1p(x[0])
     k, *r = _reduced(-y, np.zeros_like(y))
@@ -280,7 +289,7 @@ def log1p(x: Pair) -> Pair:
     first, first_low = two_sum(x[0], growth)
     z, z_low = two_sum(first, mixed)
     z += (z_low + first_low) + ((x[1] + growth_low) + mixed_low)
-    z[~(abs(z) <= 2.0**-34 * abs(y))] = np.nan  # so that z**3 < 2**-102 y
+    z[~(abs(z) <= 2.0**-40 * abs(y))] = np.nan
     return fast_two_sum(y, z - 0.5 * z * z)
 
 

@@ -323,8 +323,8 @@ def near_logarithm(total: doubleword.Triple, error: Array | float, y: Array) -> 
 
     log S = y + log(1 + z), z = S exp(-y) - 1. With E = exp(-y) in three words, S0 E0 - 1, S0 E1
     and S1 E0 are exact in two words each; other products are below 2**-92, rounded by 2**-53 of it.
-    z is below 2**-40, or the error is infinite, so z**3 / 3 < 2**-121 of 1 + z is left out. For y
-    below 2**-20, k is 0 in `exp3`, and E wrong by less than 2**-140: by its r**3 / 6 and r**2 / 2.
+    z is below 2**-48, or the error is infinite, so z**3 / 3 < 2**-145 is left out. For y below
+    2**-20, k is 0 in `exp3`, and E wrong by less than 2**-140: by its r**3 / 6 and r**2 / 2.
     """
     first, second, third = total
     e, e_low, e_lowest = doubleword.exp3(-y)
@@ -340,7 +340,7 @@ def near_logarithm(total: doubleword.Triple, error: Array | float, y: Array) -> 
     low -= 0.5 * z * z
     known = np.where(abs(y) < _NEAR, 2.0**-140, TRIPLE_ERROR) + 1.01 * error
     known += 2.0**-51 * abs(low)
-    known = np.where(abs(z) < 2.0**-40, known, np.inf)
+    known = np.where(abs(z) < 2.0**-48, known, np.inf)
     high, rest = two_sum(y, z)
     return Approximation(high, *two_sum(rest, low), known)
 

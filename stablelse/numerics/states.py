@@ -140,7 +140,7 @@ def _merged(s: Array, t: Array) -> Array:
     """Return merged states.
 
     With d = t.top - s.top <= 0, R = R_s + e**d (1 + R_t). The exponential has an error of 2**-90, a
-    product of 2**-102, a sum of 2**-94. If d is 0 and both R are exact, so is their sum.
+    product of 2**-101, a sum of 2**-94. If d is 0 and both R are exact, so is their sum.
     """
     is_other = (t["top"] > s["top"]) | np.isnan(t["top"])
     result, other = np.where(is_other, t, s), np.where(is_other, s, t)
