@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import alike
 import pytest
-from command import run_here
+from command import TERMINAL, run_here
 from hypothesis import settings
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
@@ -33,7 +34,8 @@ MISSING = [
     if find_spec(name) is None
 ]
 
-GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "golden"
 
 
 def pytest_addoption(parser):
@@ -116,29 +118,47 @@ def run():
     return command
 
 
-@pytest.fixture
-def environment():
-    """Return an environment in which subprocesses find this package."""
-    root = str(Path(__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": root, "COLUMNS": "80"}
+@pytest.fixture(scope="session")
+def surroundings(tmp_path_factory):
+    """Return an environment whose `stablelse` is this package under this Python."""
+    command = tmp_path_factory.mktemp("bin") / "stablelse"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m stablelse "$@"\n')
+    command.chmod(0o755)
+
+    def now():
+        own = {name: value for name, value in os.environ.items() if name not in TERMINAL}
+        path = f"{command.parent}{os.pathsep}{own['PATH']}"
+        return own | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+
+    return now
 
 
 @pytest.fixture
-def python(environment):
-    """Run Python in its own process; keywords in capitals set its environment."""
+def environment(surroundings):
+    return surroundings()
 
-    def start(*args, check=False, **options):
+
+@pytest.fixture(scope="session")
+def start(surroundings):
+    """Run a program in its own process; keywords in capitals set its environment."""
+
+    def program(*args, check=False, **options):
         settings = {name: options.pop(name) for name in list(options) if name.isupper()}
         return subprocess.run(
-            [sys.executable, *map(str, args)],
+            list(map(str, args)),
             capture_output=True,
             encoding="utf-8",
-            env=environment | settings,
+            env=surroundings() | settings,
             check=check,
             **options,
         )
 
-    return start
+    return program
+
+
+@pytest.fixture(scope="session")
+def python(start):
+    return partial(start, sys.executable)
 
 
 #: Runs a command from a small process: after a fork, the peak is at least that of the parent.

@@ -1,7 +1,6 @@
 """Executes the README and the guide: commands print what is shown, Python runs."""
 
 import doctest
-import os
 import re
 import subprocess
 import sys
@@ -29,18 +28,6 @@ def every(language: str) -> list[tuple[str, int]]:
     return [(page, number) for page in PAGES for number in range(len(blocks(page, language)))]
 
 
-@pytest.fixture(scope="module")
-def shell_environment(tmp_path_factory):
-    """An environment where `stablelse` runs this package under this Python."""
-    folder = tmp_path_factory.mktemp("bin")
-    script = folder / "stablelse"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m stablelse "$@"\n')
-    script.chmod(0o755)
-    plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
-    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    return {**plain, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
-
-
 def executed(block: str, environment, folder: Path) -> str:
     """Return the block with the current output of its commands, stdout and stderr together.
 
@@ -65,7 +52,7 @@ def executed(block: str, environment, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(("page", "number"), every("console"))
-def test_console_block(page, number, request, shell_environment, tmp_path):
+def test_console_block(page, number, request, environment, tmp_path):
     block = blocks(page, "console")[number]
     if "float8" in block or "bfloat16" in block:
         pytest.importorskip("ml_dtypes")
@@ -73,7 +60,7 @@ def test_console_block(page, number, request, shell_environment, tmp_path):
         pytest.importorskip("scipy")
     if "dask" in block:
         pytest.importorskip("distributed")
-    now = executed(block, shell_environment, tmp_path)
+    now = executed(block, environment, tmp_path)
     if request.config.getoption("--regenerate"):
         text = PAGES[page].read_text("utf-8")
         fenced = "```console\n{}```\n".format
@@ -108,7 +95,9 @@ def test_the_readme_is_short_and_sets_up_in_two_commands():
     assert "awk '/^```sh$/" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", [*PAGES.values(), *(ROOT / ".github").glob("*.md")], ids=str)
+@pytest.mark.parametrize(
+    "page", [*PAGES.values(), *ROOT.glob("examples/*.md"), *ROOT.glob(".github/*.md")], ids=str
+)
 def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
     local = [target for target in targets if not target.startswith("http")]

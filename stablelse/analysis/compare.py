@@ -201,7 +201,7 @@ class Column:
         if self._errors:
             facts["relative_error"], facts["correct_digits"] = self._errors[row]
         if self._signs is not None:
-            facts["sign"] = self._signs[row, 0]
+            facts["sign"] = float(self._signs[row, 0])
         if function is Function.SOFTMAX:
             with np.errstate(all="ignore"):
                 facts["total"] = pairwise_sum(value)[0]

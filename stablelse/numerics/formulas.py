@@ -192,8 +192,8 @@ class Evaluation(NamedTuple):
 
     @property
     def sign(self) -> Array:
-        """The signs of the sums: (..., 1)."""
-        return np.sign(self.results["s"])
+        """The signs of the sums, in float64: (..., 1). Comparing a NaN of bfloat16 warns."""
+        return np.sign(self.results["s"]).astype(np.float64)
 
     @property
     def per_element(self) -> frozenset[str]:

@@ -402,8 +402,8 @@ def test_nobody_can_connect_and_ctrl_c_ends_it(request, environment, tmp_path, j
     if joins:
         command += ["--scheduler", request.getfixturevalue("cluster")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment["TMPDIR"] = str(tmp_path)
-    with subprocess.Popen(command, env=environment, cwd=tmp_path, **pipes) as process:
+    settings = environment | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=settings, cwd=tmp_path, **pipes) as process:
         begin = time.monotonic()
         while not any(name.startswith(("x.npy", "socket")) for name in opened(process.pid)):
             assert time.monotonic() - begin < 20

@@ -1,8 +1,6 @@
 """The digits example: its training runs, and the files kept in the repository are what it makes."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,22 +30,20 @@ def digits():
         sys.path[:] = before
 
 
-def run_script(script, *arguments):
+@pytest.fixture(scope="module")
+def run_script(python):
     """Run a script of the example in a process of its own, and return what it printed."""
-    search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    completed = subprocess.run(
-        [sys.executable, "-W", "error", COMMITTED / script, *arguments],
-        env=os.environ | {"PYTHONPATH": search_path, "COLUMNS": "80"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert (completed.returncode, completed.stderr) == (0, "")
-    return completed.stdout
+
+    def run(script, argument):
+        done = python("-W", "error", COMMITTED / script, argument)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(run_script, tmp_path_factory):
     """The folder that a run of the script has made and filled, and what the run printed."""
     folder = tmp_path_factory.mktemp("digits") / "not" / "there"
     return folder, run_script("train.py", folder)
@@ -138,7 +134,7 @@ def test_the_readme_has_the_figures_of_the_files():
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
+def printed(run_script, tmp_path_factory):
     """What the run in half precision printed, and the figure it drew."""
     figure = tmp_path_factory.mktemp("half") / "losses.svg"
     return run_script("half.py", figure), figure.read_text("utf-8")
