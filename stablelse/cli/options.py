@@ -294,6 +294,8 @@ OPTIONS = {
         "json": _flag("Short for --format json."),
         "format": Option(
             Literal["table", "plain", "json", "jsonl", "csv"], None, "What to print.", "table"),
+        "format:demo": Option(
+            Literal["table", "plain", "json", "jsonl"], None, "What to print.", "table"),
         "format:lint": Option(
             Literal["plain", "json", "sarif", "github"], None, "What to print.", "plain"),
         "rule": Option(list[str], "LSE0NN", "Only this rule; repeatable.  [default: all]",

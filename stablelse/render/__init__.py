@@ -32,11 +32,7 @@ FORMS: dict[str, dict[str, str]] = {
         "plain": "sweep:sweep_lines",
         "figure": "matplotlib:figure",
     },
-    "Scene": {
-        "table": "demo:scene_picture",
-        "plain": "demo:scene_lines",
-        "csv": "demo:figure_rows",
-    },
+    "Scene": {"table": "demo:scene_picture", "plain": "demo:scene_lines"},
     "Scan": {"table": "scan:scan_picture", "csv": "scan:scan_rows", "json": "scan:scan_record"},
 }
 

@@ -15,7 +15,7 @@ from stablelse.analysis.results import Comparison
 from stablelse.numerics.formats import FORMATS
 from stablelse.render.layout import grid, hanging, picture, plain_lines
 from stablelse.render.notation import ASCII, Glyphs
-from stablelse.render.numbers import bound_text, number_text
+from stablelse.render.numbers import bound_text
 from stablelse.render.peers import case_picture, missing_note
 from stablelse.render.screen import Screen
 
@@ -231,17 +231,3 @@ def scene_lines(scene: Scene) -> Iterator[str]:
     """Yield a scene without colours and frames, and a blank line."""
     yield from plain_lines(scene)
     yield ""
-
-
-def figure_rows(scene: Scene) -> Iterator[dict[str, str]]:
-    """Yield a row for every number in the words of a scene; one without a figure if it has none."""
-    page, words = PAGES[scene.name], _Words(scene, ASCII)
-    texts = "".join([page.before, *sum(page.rows, ()), page.after])
-    names = dict.fromkeys(
-        name for _, name, _, _ in words.parse(texts) if name and name not in Glyphs._fields
-    )
-    for name in names:
-        value, _ = words.get_field(name, (), words.names)
-        yield {"scene": scene.name, "figure": name, "value": number_text(value)}
-    if not names:
-        yield {"scene": scene.name, "figure": "", "value": ""}

@@ -108,7 +108,6 @@ RUNS = {
     **{f"demo-{name}": (f"demo --scene {name}", {}) for name in SCENES},
     "demo-plain": (f"demo {_OWN_SCENES} --format plain", {}),
     "demo-json": ("demo --scene one-pass --json", {}),
-    "demo-csv": ("demo --scene shift --scene near-zero --format csv", {}),
     "demo-list": ("demo --list", {}),
     "limits": ("limits", {}),
     "gallery": ("peers --peer naive", {}),
