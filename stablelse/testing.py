@@ -64,13 +64,8 @@ def assert_stable(
         from stablelse.render.scan import advice_text, failure_text
 
         lines = [failure_text(failure, found).partition(": ")[2] for failure in failed]
-        row = failed[0].first.row or 1
-        import numpy as np
-
-        place = np.subtract(row, 1)
-        first = np.atleast_2d(rows)[tuple(place.reshape(-1).tolist())]
-        values = np.array2string(first, threshold=12, edgeitems=4, max_line_width=10_000)
-        lines += [f"row {row} is {values}", advice_text(found, failed[0])]
+        row = failed[0].first.row
+        lines += [f"row {row} is {_row_text(rows, row)}", advice_text(found, failed[0])]
         raise AssertionError("\n".join(lines))
 
 
@@ -87,7 +82,8 @@ def assert_accurate(
     ----------
     function : callable
         Takes rows, shape (m, n), with ``axis=-1`` or ``dim=-1`` if it has such a parameter, and
-        otherwise a vector, shape (n,), at a time.
+        otherwise a vector, shape (n,), at a time. They are NumPy arrays: one of tensors is tried as
+        ``lambda x: torch.softmax(torch.from_numpy(x), -1)``.
     name : {"lse", "softmax", "log-softmax"}
         What it computes.
     max_ulp : float
@@ -95,27 +91,35 @@ def assert_accurate(
     dtype : str
         The floating-point format of its input and its results; see ``stablelse limits``.
     logits : array_like, optional
-        Shape (m, n), the rows to try; by default rows of 1, 3, 10 and 200 numbers with offsets,
+        Shape (..., n), the rows to try; by default rows of 1, 3, 10 and 200 numbers with offsets,
         wide spreads, equal numbers and infinities, which the format holds.
 
     Raises
     ------
     AssertionError
         If a result is further off, or has another shape. The message has the row and the results.
+    TypeError
+        If the logits or the results are not real numbers.
+    ValueError
+        If there are no logits, a name is unknown, or `max_ulp` is negative or NaN.
     """
     __tracebackhide__ = True
-    import numpy as np
-
     from stablelse.analysis import Place
     from stablelse.analysis.audit import Audit
     from stablelse.analysis.gallery import trial_rows
     from stablelse.analysis.peers import of_rows
+    from stablelse.analysis.scan import rows_of
     from stablelse.numerics.formats import find_format
     from stablelse.numerics.functions import Function
 
     format_, computed = find_format(dtype), Function(name)
+    if not max_ulp >= 0:
+        raise ValueError(f"max_ulp must be 0 or more, not {max_ulp}")
     by_rows = of_rows(function)
-    for rows in trial_rows(format_) if logits is None else [np.atleast_2d(format_.round(logits))]:
+    for stack in trial_rows(format_) if logits is None else [format_.round(rows_of(logits))]:
+        if not stack.size:
+            raise ValueError(f"there are no logits: their shape is {stack.shape}")
+        rows = stack.reshape(-1, stack.shape[-1])
         found = Audit(computed, format_.name)
         values = by_rows(rows).reshape(len(rows), -1)
         width = 1 if computed is Function.LOGSUMEXP else rows.shape[1]
@@ -127,13 +131,20 @@ def assert_accurate(
         found.update(rows, values, lambda row: Place(row=row + 1))
         if found.ulps > max_ulp:
             worst = found.worst[0]
-            assert isinstance(worst.row, int), "rows have numbers"
-            x = np.array2string(rows[worst.row - 1], threshold=12, max_line_width=10_000)
+            x = _row_text(rows, worst.row)
             entry = f"entry {worst.element} of " if worst.element else ""
             raise AssertionError(
                 f"{entry}{name} of {x} in {dtype} is {worst.value}, {worst.ulps:g} ulp from the "
                 f"exact {worst.exact}; at most {max_ulp:g} are allowed"
             )
+
+
+def _row_text(rows: Any, row: Any) -> str:
+    import numpy as np
+
+    place = tuple((np.atleast_1d(row) - 1).tolist())
+    values = np.atleast_2d(rows)[place]
+    return np.array2string(values, threshold=12, edgeitems=4, max_line_width=10_000)
 
 
 @pytest.fixture(name="assert_accurate")

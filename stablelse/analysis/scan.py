@@ -255,6 +255,14 @@ def _severities(verdict: Verdict, facts: Extent, ulps: Array) -> Array:
     return -facts.largest if verdict is Verdict.UNDERFLOW else facts.largest
 
 
+def rows_of(x: npt.ArrayLike) -> Array:
+    """Return real numbers as rows, shape (..., m, n), n >= 1."""
+    array = real_numbers(x)
+    if not array.ndim or not array.shape[-1]:
+        raise ValueError(f"x must be rows of at least one number, not of shape {array.shape}")
+    return np.atleast_2d(array)
+
+
 class ScanState:
     """A scan as it goes: constant memory, however many vectors there are.
 
@@ -294,10 +302,8 @@ class ScanState:
         `place` returns where a row, from 0, came from. By default that is its number among all rows
         so far, from 1, or (i, j) in an array of three axes.
         """
-        array = real_numbers(x)
-        if not array.ndim or not array.shape[-1]:
-            raise ValueError(f"x must be rows of at least one number, not of shape {array.shape}")
-        *outer, n = np.atleast_2d(array).shape
+        array = rows_of(x)
+        *outer, n = array.shape
         values, begin = array.reshape(-1, n), self.rows
 
         def numbered(index: int) -> Place:

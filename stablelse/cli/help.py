@@ -91,8 +91,9 @@ def with_hint(message: str) -> str:
     match = re.search(r"'([^']*)'(?=(?:: choose from| is not one of) (.*))", message)
     if match is None:
         return message
-    known = re.findall(r"[\w.-]*\w", match[2])
+    known = {word.lower(): word for word in re.findall(r"[\w.>-]*\w", match[2])}
     parts = reversed(match[1].lower().split(":"))  # --fail-on has METHOD:VERDICT
-    close = [word for part in parts for word in get_close_matches(part, known, 1) if word != part]
+    close = [known[word] for part in parts for word in get_close_matches(part, known, 1)]
+    close = [word for word in close if word not in match[1].split(":")]
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{message[: match.end()]}{hint}{message[match.end() :]}"

@@ -114,7 +114,7 @@ def test_screen(run, files):
         ("--values nll.npy --function nll", "nll needs labels"),
         ("--values softmax.npy --labels y.npy", "labels go with --function nll"),
         ("--row 1 --values wide.npy", "wide.npy has 14 numbers a row, but softmax of x.npy has 7"),
-        ("--values softmax.npy --fail-on ulps>3", "choose from broken, ulp>N, nats>N, or none"),
+        ("--values softmax.npy --fail-on ulp", "did you mean ulp>N?): choose from broken, ulp>N"),
         ("--values softmax.npy --dtype float32 --dtype float16", "one format"),
         ("", "give the numbers to grade with --values"),
     ],
@@ -148,6 +148,15 @@ def test_assert_accurate(dtype):
         assert_accurate(changing, "softmax", dtype=dtype)
     with pytest.raises(AssertionError, match=r"entry 2 of softmax of \[0. 1.\]"):
         assert_accurate(lambda x: np.array([0.2689414, 0.7]), "softmax", 4, "float32", [0, 1])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_ulp": np.nan}, {"max_ulp": -1}, *({"logits": x} for x in ([], np.zeros((0, 3)), "12"))],
+)
+def test_what_cannot_be_tried_is_refused(options):
+    with pytest.raises((TypeError, ValueError), match=r"must be|no logits|not strings"):
+        assert_accurate(stablelse.softmax, "softmax", **options)
 
 
 @pytest.mark.parametrize(("command", "said"), [("audit", "of the numbers"), ("lab", "The first")])
