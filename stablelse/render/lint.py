@@ -32,73 +32,60 @@ def _advice(*texts: str) -> dict[str, str]:
     return dict(zip(("numpy", "torch", "jax", "tensorflow", ""), texts, strict=True))
 
 
-_LSE = _advice(
-    "scipy.special.logsumexp, or np.logaddexp.reduce",
-    "torch.logsumexp", "jax.nn.logsumexp", "tf.reduce_logsumexp",
-    "the shift: a + log(sum(exp(x - a))) with a = max(x)",
-)  # fmt: skip
-_LOG_SOFTMAX = _advice(
-    "scipy.special.log_softmax", "torch.log_softmax", "jax.nn.log_softmax", "tf.nn.log_softmax",
-    "x - a - log(sum(exp(x - a))) with a = max(x)",
-)  # fmt: skip
-_LOG_SIGMOID = _advice(
-    "-np.logaddexp(0, -x), or scipy.special.log_expit",
-    "torch.nn.functional.logsigmoid", "jax.nn.log_sigmoid", "tf.math.log_sigmoid",
-    "min(x, 0) - log1p(exp(-abs(x)))",
-)  # fmt: skip
-_SOFTPLUS = _advice(
-    "np.logaddexp(0, x)",
-    # above its threshold it returns x: the default, 20, loses digits in float64
-    "torch.nn.functional.softplus, with threshold=40 in float64",
-    "jax.nn.softplus", "tf.math.softplus",
-    "max(x, 0) + log1p(exp(-abs(x)))",
-)  # fmt: skip
-_LOGADDEXP = _advice(
-    "np.logaddexp", "torch.logaddexp", "jnp.logaddexp", "tf.reduce_logsumexp of both",
-    "max(x, y) + log1p(exp(-abs(x - y)))",
-)  # fmt: skip
-_SOFTMAX = _advice(
-    "scipy.special.softmax", "torch.softmax", "jax.nn.softmax", "tf.nn.softmax",
-    "exp(x - a) / sum(exp(x - a)) with a = max(x)",
-)  # fmt: skip
-_LOG_PROBABILITY = _advice(
-    "scipy.special.log_softmax or log_expit", "torch.log_softmax or logsigmoid",
-    "jax.nn.log_softmax or log_sigmoid", "tf.nn.log_softmax or tf.math.log_sigmoid",
-    "log_softmax or log_sigmoid of the logits",
-)  # fmt: skip
-_LOSS = {
-    "torch": "cross_entropy of the logits, or nll_loss of log_softmax",
-    "tensorflow": "the loss of the logits, with from_logits=True",
-    "": "the loss of the logits",
-}
-_BRANCH = "an argument in range for both branches, such as exp(minimum(x, 20)), or softplus"
-_LOG1MEXP = "log(-expm1(x)) where x > -log(2), and log1p(-exp(x)) elsewhere (Maechler 2012)"
-
 _OVERFLOWS = "it overflows above x = {high} in float32"
-_VANISHES = "it is -inf for entries {depth} below the largest in float32"
 
 #: What each rule is about.
 RULES = {
-    "LSE001": Rule("log of a sum of exp", _OVERFLOWS, _LSE, "logsumexp", (1000.0, 1001.0)),
-    "LSE002": Rule("log of softmax", _VANISHES, _LOG_SOFTMAX, "log_softmax", (0.0, -1000.0)),
-    "LSE003": Rule("log of sigmoid", "it is -inf below x = {low} in float32",
-                   _LOG_SIGMOID, "log_softmax", (-1000.0, 0.0)),
-    "LSE004": Rule("log(1 + exp(x))", _OVERFLOWS, _SOFTPLUS, "logsumexp", (0.0, 1000.0)),
-    "LSE005": Rule("log of a sum of exp(x) and exp(y)", _OVERFLOWS,
-                   _LOGADDEXP, "logsumexp", (1000.0, 999.0)),
+    "LSE001": Rule("log of a sum of exp", _OVERFLOWS, _advice(
+        "scipy.special.logsumexp, or np.logaddexp.reduce",
+        "torch.logsumexp", "jax.nn.logsumexp", "tf.reduce_logsumexp",
+        "the shift: a + log(sum(exp(x - a))) with a = max(x)",
+    ), "logsumexp", (1000.0, 1001.0)),
+    "LSE002": Rule("log of softmax",
+        "it is -inf for entries {depth} below the largest in float32", _advice(
+        "scipy.special.log_softmax", "torch.log_softmax", "jax.nn.log_softmax", "tf.nn.log_softmax",
+        "x - a - log(sum(exp(x - a))) with a = max(x)",
+    ), "log_softmax", (0.0, -1000.0)),
+    "LSE003": Rule("log of sigmoid", "it is -inf below x = {low} in float32", _advice(
+        "-np.logaddexp(0, -x), or scipy.special.log_expit",
+        "torch.nn.functional.logsigmoid", "jax.nn.log_sigmoid", "tf.math.log_sigmoid",
+        "min(x, 0) - log1p(exp(-abs(x)))",
+    ), "log_softmax", (-1000.0, 0.0)),
+    "LSE004": Rule("log(1 + exp(x))", _OVERFLOWS, _advice(
+        "np.logaddexp(0, x)",
+        # above its threshold it returns x: the default, 20, loses digits in float64
+        "torch.nn.functional.softplus, with threshold=40 in float64",
+        "jax.nn.softplus", "tf.math.softplus",
+        "max(x, 0) + log1p(exp(-abs(x)))",
+    ), "logsumexp", (0.0, 1000.0)),
+    "LSE005": Rule("log of a sum of exp(x) and exp(y)", _OVERFLOWS, _advice(
+        "np.logaddexp", "torch.logaddexp", "jnp.logaddexp", "tf.reduce_logsumexp of both",
+        "max(x, y) + log1p(exp(-abs(x - y)))",
+    ), "logsumexp", (1000.0, 999.0)),
     "LSE006": Rule("softmax or sigmoid in a loss that expects something else",
-                   "the loss is that of other probabilities, and never near 0",
-                   _LOSS, "log_softmax", (0.0, -1000.0)),
+        "the loss is that of other probabilities, and never near 0", {
+        "torch": "cross_entropy of the logits, or nll_loss of log_softmax",
+        "tensorflow": "the loss of the logits, with from_logits=True",
+        "": "the loss of the logits",
+    }, "log_softmax", (0.0, -1000.0)),
     "LSE007": Rule("exp over a sum of exp, without a shift",
-                   "it is NaN above x = {high} in float32", _SOFTMAX, "softmax", (1000.0, 1001.0)),
+        "it is NaN above x = {high} in float32", _advice(
+        "scipy.special.softmax", "torch.softmax", "jax.nn.softmax", "tf.nn.softmax",
+        "exp(x - a) / sum(exp(x - a)) with a = max(x)",
+    ), "softmax", (1000.0, 1001.0)),
     "LSE008": Rule("exp in the branch that where does not select",
-                   "its gradient is NaN above x = {high} in float32",
-                   {"": _BRANCH}, "logsumexp", (0.0, 1000.0)),
-    "LSE009": Rule("log(1 - exp(x))", "it is -inf above x = -{tiny} in float32",
-                   {"": _LOG1MEXP}, "logsumexp", (0.0, -1e-09), (1.0, -1.0)),
+        "its gradient is NaN above x = {high} in float32", {
+        "": "an argument in range for both branches, such as exp(minimum(x, 20)), or softplus",
+    }, "logsumexp", (0.0, 1000.0)),
+    "LSE009": Rule("log(1 - exp(x))", "it is -inf above x = -{tiny} in float32", {
+        "": "log(-expm1(x)) where x > -log(2), and log1p(-exp(x)) elsewhere (Maechler 2012)",
+    }, "logsumexp", (0.0, -1e-09), (1.0, -1.0)),
     "LSE010": Rule("log of softmax or sigmoid, kept from 0 by a small number",
-                   "probabilities below that number are all alike",
-                   _LOG_PROBABILITY, "log_softmax", (0.0, -1000.0)),
+        "probabilities below that number are all alike", _advice(
+        "scipy.special.log_softmax or log_expit", "torch.log_softmax or logsigmoid",
+        "jax.nn.log_softmax or log_sigmoid", "tf.nn.log_softmax or tf.math.log_sigmoid",
+        "log_softmax or log_sigmoid of the logits",
+    ), "log_softmax", (0.0, -1000.0)),
 }  # fmt: skip
 
 _FLOAT32 = FORMATS["float32"]
