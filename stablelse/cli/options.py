@@ -194,8 +194,6 @@ OPTIONS = {
             kind=typer.Argument),
         "numbers": Option(list[str], "[NUMBER]...", "The vector x; numbers may be negative.",
             kind=typer.Argument),
-        "function": Option(
-            Literal["lse", "softmax", "log-softmax"], None, "What to compute.  [default: lse]"),
         "file": Option(
             list[str], "PATH", "A file, directory, glob or URL; repeatable; - is standard input. In"
             " text, # starts a comment.", short="-f"),
@@ -205,6 +203,8 @@ OPTIONS = {
         "paths": Option(
             list[str], "[PATH]...", "Python files, notebooks, or folders.  [default: .]",
             kind=typer.Argument),
+        "function": Option(
+            Literal["lse", "softmax", "log-softmax"], None, "What to compute.  [default: lse]"),
         "logits": Option(list[str], "PATH", "The logits, a vector a row: the same as --file."),
         "values": Option(str, "PATH",
             "The numbers to grade: a row for each vector, or a number for lse and nll."),
@@ -279,8 +279,8 @@ OPTIONS = {
             " logaddexp, scipy, torch, jax; or a function of yours, also MODULE:FUNCTION, which is"
             " imported and run.  [default: all installed]",
             completions=("naive", "logaddexp", "scipy", "torch", "jax")),
-        "max_ulp": Option(float, "N", "How many ulps a finite result may be off.  [default: 10]",
-            settings={"min": 0.5}),
+        "max_ulp": _number("N", "How many ulps a finite result may be off, 0.5 or more."
+            "  [default: 10]", "a number of ulps: give 0.5 or more", 0.5),
     },
     "Output": {
         "scene": Option(list[str], "NAME", "Only this scene; repeatable.  [default: all]",
@@ -317,7 +317,7 @@ OPTIONS = {
             " another --format."),
         "save:lab": _saved(
             (".html",), "Write the lab as a page, for a browser, instead; repeatable."),
-        "exercise": Option(int, "N", "Ask an exercise of the lesson in the guide: 1 to 5.",
+        "exercise": Option(int, "N", "Ask an exercise of the lesson in the guide.",
             settings={"min": 1, "max": 5}),
         "fail_on": Option(
             list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs, with that method or any:"

@@ -56,8 +56,6 @@ def _take_all(state: ScanState, source: Request, is_wide: bool) -> None:
 def _conditions(fail_on: list[str] | None, max_ulp: float | None) -> tuple[list[Condition], float]:
     """Return the conditions, and the allowed error in ulps."""
     conditions = parse_conditions(",".join(fail_on or [DEFAULT_CONDITIONS]))
-    if max_ulp is not None and not max_ulp < float("inf"):
-        raise typer.BadParameter(f"{max_ulp} is not a number of ulps", param_hint="--max-ulp")
     limits = {condition.limit for condition in conditions if condition.limit is not None}
     limits |= set() if max_ulp is None else {max_ulp}
     if len(limits) > 1:
