@@ -172,12 +172,14 @@ def _targets(
     axis: int,
     labels: npt.ArrayLike,
     weight: npt.ArrayLike | None,
-    label_smoothing: float,
-    ignore_index: int,
+    label_smoothing: Any,
+    ignore_index: Any,
 ) -> Targets:
     """Return the targets of a stack of vectors, with the classes along an axis."""
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing={label_smoothing} is not between 0 and 1")
+    if not (hasattr(label_smoothing, "__float__") and 0 <= label_smoothing <= 1):
+        raise ValueError(f"label_smoothing={label_smoothing!r} is not a number between 0 and 1")
+    if not hasattr(ignore_index, "__index__"):
+        raise TypeError(f"ignore_index must be an integer, not {ignore_index!r}")
     shape, n, smoothing = stack.shape, stack.n, float(label_smoothing)
     weights = None if weight is None else real_numbers(weight).astype(np.float64)
     if weights is not None and weights.shape != (n,):
