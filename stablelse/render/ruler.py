@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf, isnan
+from math import inf
 
 import numpy as np
 from rich.text import Text
@@ -41,23 +41,24 @@ class Axis:
         # Each end of the window has a cell, and the ends of the axis are for infinities.
         self.zones = range(1, side - 1), range(side, right), range(right + 1, width - 1)
 
-    def place(self, x: float) -> tuple[range, int]:
-        """Return the cells in which a point may be drawn, and the one where it is.
+    def place(self, x: Array) -> tuple[Array, Array]:
+        """Return the index of each point's zone, and its cell.
 
         Cells are evenly spaced in the window; beyond it they get denser.
         """
-        if x < self.low:
-            zone, share = self.zones[0], 1 / (1 + (self.low - x) / self.span)
-        elif x > self.high:
-            zone, share = self.zones[2], 1 - 1 / (1 + (x - self.high) / self.span)
-        else:
-            zone, share = self.zones[1], (x - self.low) / self.span
-        return zone, zone[min(int(share * len(zone)), len(zone) - 1)]
+        zone = np.where(x < self.low, 0, np.where(x > self.high, 2, 1))
+        near = 1 / (1 + np.maximum(self.low - x, x - self.high) / self.span)
+        share = np.choose(zone, [near, (x - self.low) / self.span, 1 - near])
+        start = np.array([cells[0] for cells in self.zones])[zone]
+        size = np.array([len(cells) for cells in self.zones])[zone]
+        return zone, start + np.minimum((share * size).astype(int), size - 1)
 
     def nearest(self, numbers: Sequence[float], cell: int) -> int:
         """Return which number is drawn nearest to a cell; the first if none is drawn."""
-        cells = {i: self.place(x)[1] for i, x in enumerate(numbers) if not isnan(x)}
-        return min(cells, key=lambda index: abs(cells[index] - cell), default=0)
+        x = np.array(numbers)
+        known = np.flatnonzero(~np.isnan(x))
+        far = np.abs(self.place(x[known])[1] - cell)
+        return int(known[np.argmin(far)]) if len(known) else 0
 
     def number(self, cell: int) -> float:
         """Return the number in the middle of a cell: the inverse of `place`."""
@@ -95,7 +96,7 @@ def ruler(
     for name, points, drawn in lines:
         is_harm = drawn is None or any(f.symbol == "e" and not f.harmless for f in drawn.findings)
         zero = _OUTSIDE if is_harm else _HARMLESS
-        cells = _drawn(axis, points.tolist(), zero, glyphs, comparison.n <= _SHORT, selected)
+        cells = _drawn(axis, points, zero, glyphs, comparison.n <= _SHORT, selected)
         yield Text(f" {name:<{gutter - 1}}", "bold") + cells
 
 
@@ -117,24 +118,30 @@ def _fitting(room: int, *texts: str) -> str:
 
 
 def _drawn(
-    axis: Axis, points: list[float], zero: str, glyphs: Glyphs, spread: bool, selected: int | None
+    axis: Axis, points: Array, zero: str, glyphs: Glyphs, spread: bool, selected: int | None
 ) -> Text:
     point, inside, outside, left, right, first, last, chosen = _SIGNS[glyphs is ASCII]
     cells = [(outside, _OUTSIDE)] * axis.width
     cells[axis.side : axis.right] = [(inside, _WINDOW)] * (axis.right - axis.side)
     cells[axis.side - 1], cells[axis.right] = (left, "bold"), (right, "bold")
+    if (points == -inf).any():
+        cells[0] = (first, "bold")
+    if (points == inf).any():
+        cells[-1] = (last, "bold red")
+    order = np.argsort(points, kind="stable")
+    order = order[np.isfinite(points[order])]
+    zones, places = axis.place(points[order])
+    if not spread:  # one point a cell is enough
+        seen = np.unique(places, return_index=True)[1]
+        seen = np.union1d(seen, np.flatnonzero(order == selected))
+        order, zones, places = order[seen], zones[seen], places[seen]
     taken: set[int] = set()
-    for x, index in sorted((x, index) for index, x in enumerate(points) if not isnan(x)):
-        if abs(x) == inf:
-            cells[-1 if x > 0 else 0] = (last, "bold red") if x > 0 else (first, "bold")
-            continue
-        zone, cell = axis.place(x)
+    for index, zone, cell in zip(order.tolist(), zones.tolist(), places.tolist(), strict=True):
         if spread:
-            free = [(abs(other - cell), other) for other in zone if other not in taken]
+            free = [(abs(other - cell), other) for other in axis.zones[zone] if other not in taken]
             cell = min(free, default=(0, cell))[1]
         taken.add(cell)
-        is_inside = cell in range(axis.side, axis.right)
-        style = "" if is_inside else zero if x < axis.low else _OUTSIDE
+        style = (zero, "", _OUTSIDE)[zone]
         if index == selected:
             cells[cell] = (chosen, f"bold {style}")
         elif cells[cell][0] != chosen:
