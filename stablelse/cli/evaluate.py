@@ -21,8 +21,8 @@ from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.values import (
     GATHERED,
-    Long,
     evaluation_of,
+    long_input,
     read,
     values_of,
     write_file,
@@ -74,13 +74,13 @@ def _values(
 
 def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found, bool]]:
     """Yield the results of the methods on the vectors, and whether each line had one number."""
-    long = Long(request, meter)
+    long = long_input(request, meter)
     found = read(request, job, meter, GATHERED if job.function is Function.LOGSUMEXP else SHOWN)
     # None: only if it is quick
     measured = request.errors or (False if request.is_picture else None)
     for stack in batches(meter.following(found)):
         if isinstance(stack, Stream):
-            yield from (([each], False) for each in long.input.compare(stack, job))
+            yield from (([each], False) for each in long().compare(stack, job))
             continue
         comparisons = Compared(
             stack.values,

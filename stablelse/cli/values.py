@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import chain
 from pkgutil import resolve_name
 from typing import Any
@@ -89,16 +89,9 @@ def _not_rows(stacks: Iterator[Vectors | Stream]) -> Iterator[Vectors | Stream]:
     return chain([first], stacks)
 
 
-class Long:
-    """The `LongInput` of a request, once there is a stream; most runs need not import it."""
-
-    def __init__(self, request: Request, meter: Meter) -> None:
-        self._given = request, meter
-
-    @cached_property
-    def input(self) -> Any:
-        """The input."""
-        return resolve_name("stablelse.cli.streams:LongInput")(*self._given)
+def long_input(request: Request, meter: Meter) -> Callable[[], Any]:
+    """Return what makes the only `LongInput`, once there is a stream: most runs need none."""
+    return cache(lambda: resolve_name("stablelse.cli.streams:LongInput")(request, meter))
 
 
 def values_of(
@@ -123,7 +116,7 @@ def _logarithms(values: Array, signs: Array) -> Array:
 
 def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
     """Yield only the values, vector by vector as they come."""
-    long = Long(request, meter)
+    long = long_input(request, meter)
     narrow = [format_ for format_ in job.formats if format_.significand_bits < 53]
     for stack in meter.following(read(request, job, meter)):
         if isinstance(stack, Stream):
@@ -142,14 +135,14 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
             yield from (Values(row, stack.vertical) for row in rows)
 
 
-def _values_of_long(stream: Stream, long: Long, job: Job) -> Iterator[Values]:
+def _values_of_long(stream: Stream, long: Callable[[], Any], job: Job) -> Iterator[Values]:
     if job.function is Function.LOGSUMEXP:
-        for comparison in long.input.fold(stream, job):
+        for comparison in long().fold(stream, job):
             for result in comparison.results:
                 yield Values(np.atleast_1d(result.value), True)
                 _note_doubt(result)
         return
-    for elements in long.input.elements(stream, job):  # in lines or in one line, as it came
+    for elements in long().elements(stream, job):  # in lines or in one line, as it came
         yield Values(elements, stream.vertical, goes_on=True)
     yield Values(np.empty(0), stream.vertical)
 
@@ -190,13 +183,13 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
 def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[Rows]:
     """Yield elements in the source's order."""
     (candidate,) = job.candidates
-    long = Long(request, meter)
+    long = long_input(request, meter)
     width = None
     columns: list[Array] = []
     for stack in meter.following(read(request, job, meter)):
         if isinstance(stack, Stream):
             parts: Iterable[Array] = (
-                elements[np.newaxis] for elements in long.input.elements(stack, job)
+                elements[np.newaxis] for elements in long().elements(stack, job)
             )
         else:
             x = stack.values
