@@ -206,6 +206,7 @@ def test_jax_keeps_its_own_settings():
         ([1.0], {"peers": ["tensorflow"]}, "unknown peer 'tensorflow': choose from naive"),
         ([1.0], {"formats": ["float17"]}, "unknown format 'float17'"),
         ([1.0], {"function": "sum"}, "sum"),
+        ([[1, 2], [3, 7e4]], {"formats": ["float16"]}, "row 2, x_2 is 70000.0, which does not fit"),
     ],
 )
 def test_bad_arguments(x, options, words):
