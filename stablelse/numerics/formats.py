@@ -120,13 +120,14 @@ class Format:
         """Round real numbers to the format, to nearest with ties to even; the shape stays.
 
         Too large numbers become infinite, or NaN if the format has no infinity. ml_dtypes converts
-        through float32, which would round a float64 twice. If the first rounding is to odd, only
-        the second one counts (Boldo & Melquiond 2008, doi 10.1109/TC.2007.70819, theorem 1:
-        float32 has two bits more than any of these).
+        through float32, and NumPy longdouble to float16 through float64, which would round twice.
+        If the first rounding is to odd, only the second one counts (Boldo & Melquiond 2008,
+        doi 10.1109/TC.2007.70819, theorem 1: float32 has two bits more than any of these).
         """
         x = np.asarray(x)
+        is_twice = self.extra is not None or (self.name == "float16" and x.dtype == np.longdouble)
         with np.errstate(all="ignore"):
-            if self.extra is not None and x.dtype in (np.float64, np.longdouble):
+            if is_twice and x.dtype.itemsize > 2 and x.dtype != np.float32:
                 x = _float32_rounded_to_odd(x)
             return x.astype(self.dtype)
 
@@ -139,6 +140,7 @@ class Format:
 
 def _float32_rounded_to_odd(x: Array) -> Array:
     """Truncate to float32, and set the last bit if that was inexact."""
+    x = x.astype(np.longdouble) if x.dtype.kind in "iu" else x
     nearest = np.atleast_1d(x.astype(np.float32))
     too_large = np.abs(nearest) > np.abs(x)
     truncated = np.where(too_large, np.nextafter(nearest, np.float32(0)), nearest)

@@ -128,6 +128,14 @@ def is_even(value) -> bool:
         ("bfloat16", 1e39, np.inf),
         ("float8_e5m2", 61440.0, np.inf),
         ("float8_e5m2", 61439.0, 57344),
+        ("bfloat16", 2**25 + 2**17 + 1, 2**25 + 2**18),  # an integer, through float32: 2**25
+        ("bfloat16", np.uint64(2**50 + 2**42 + 1), 2**50 + 2**43),
+        pytest.param(
+            *("float16", 1 + 2.0**-11 + np.longdouble(2) ** -60, 1 + 2**-10),
+            marks=pytest.mark.skipif(
+                FORMATS["longdouble"].significand_bits < 61, reason="a double"
+            ),
+        ),
     ],
 )
 def test_double_rounding_is_avoided(name, x, expected):
