@@ -218,7 +218,8 @@ OPTIONS = {
             "The column of the labels, from 1, in the file of --labels or in that of the logits."),
         "label_key": Option(str, "NAME",
             "The array or field of the labels, in the file of --labels or in that of the logits."),
-        "column": Option(list[str], "NAME|INDEX", "Only this column, from 1.", short="-c"),
+        "column": Option(
+            list[str], "NAME|INDEX", "Only this column, from 1; repeatable.", short="-c"),
         "by": Option(Literal["rows", "columns", "all"], None,
             "What a vector is; by default a row, if there are several rows and columns."),
         "row": Option(list[str], "N|I,J",
@@ -236,7 +237,7 @@ OPTIONS = {
             str, "PATH", "A file with a weight for each class, 0 or more. A mean is divided by the"
             " sum of the labels' weights."),
         "header": Option(bool, None, "Whether line 1 is a header.  [default: if it has names]"),
-        "skip_na": _flag("Leave out cells that are blank, NA or #N/A."),
+        "skip_na": _flag("Leave out cells that are blank, or NA and the like."),
         "delimiter": Option(str, "CHAR", "What separates cells.  [default: detected]", short="-d"),
         "decimal": Option(
             Literal[".", ","], None, "The decimal sign; a comma is never guessed.", "."),
@@ -273,7 +274,8 @@ OPTIONS = {
         "reduction": Option(
             Literal["mean", "sum", "none"], None, "How to combine the losses.  [default: mean]"),
         "empty": Option(Literal["nan", "zero", "uniform", "error"], None,
-            "The result of a vector that is completely masked or holds only -inf.", "nan"),
+            "The result of a vector that is completely masked or holds only -inf; lse gives -inf,"
+            " or the error.", "nan"),
         "peer": Option(
             list[str], "NAME|FILE.py:FUNCTION", "Only this library and our own; repeatable: naive,"
             " logaddexp, scipy, torch, jax; or a function of yours, also MODULE:FUNCTION, which is"
