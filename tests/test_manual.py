@@ -126,7 +126,8 @@ def members(class_: type):
     """Yield a line for each method and property of a class of ours."""
     for name, member in inspect.getmembers(class_):
         function = getattr(member, "fget", member)
-        if inspect.isfunction(function) and not name.startswith("_"):
+        is_public = inspect.isfunction(function) and not name.startswith("_")
+        if is_public and function.__module__.startswith("stablelse."):
             arguments = signature(member) if function is member else ""
             yield f"- `{name}{arguments}`: {inspect.getdoc(member).splitlines()[0]}"
 
