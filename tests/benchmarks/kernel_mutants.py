@@ -55,6 +55,7 @@ MUTANTS = [
     ("careful.h", "(inexact & ~-(bits & 1) & step)", "(inexact & 0 & bits & step)"),
     ("careful.h", "c->error += smaller(all(1), rho.high) * CAREFUL(r->n);", ";"),
     ("careful.h", "0x1p-80 + (double)(n)", "0x1p-86 + (double)(n)"),
+    ("careful.h", "all(power_of_two(K_here[0] - K[0]))", "all(1)"),
     ("long.h", "#define LEAN 0x1.ap-63", "#define LEAN 0x1.ap-65"),
     ("long.h", "real c = fma_(magnitude(t.high), all(0x1p-105), error);", "real c = error;"),
     ("short.h", "format == FLOAT64 ? next_of_lanes(t, n, largest) : largest", "largest"),
@@ -101,7 +102,8 @@ MUTANTS = [
     # states
     ("state.h", "multiply(multiply(E, (words){all(1), d.low}), T)", "multiply(E, T)"),
     ("state.h", "error = 1.01 * E.high[0] * error + T.high[0] * MERGE_TERM;", "error = 0;"),
-    ("state.h", "+ error * scaling(K[0] - scale)[0] + R.high[0] * 0x1p-103", ""),
+    ("state.h", "error *= scaling(K[0] - scale)[0];", "error = 0;"),
+    ("state.h", "E = ordered_sum(E.high, E.low);", ";"),
     ("state.h", "error == 0 ? 0 : error + R.high[0] * 0x1p-103", "0"),
     ("state.h", "s->near_error += t->near_error + size[0] * 0x1p-51;", ""),
     ("state.h", "t.near_error += NEAR_TERM * 1.01 * t.near[0] + 0x1p-134;", ""),
