@@ -75,6 +75,13 @@ def same_numbers(request):
 
 
 @pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def golden(request):
     """Compare a text with the golden file of that name, or write it with --regenerate."""
 

@@ -15,9 +15,8 @@ Y = np.arange(60) % 7
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch):
+def files(here):
     """Logits, labels, and what the library makes of them, in a folder."""
-    monkeypatch.chdir(tmp_path)
     made = {
         "x": X,
         "y": Y,

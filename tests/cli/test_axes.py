@@ -14,8 +14,7 @@ Y = np.array([[0, 1, 2], [3, 0, 1]])
 
 
 @pytest.fixture
-def saved(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def saved(here):
     np.save("x.npy", X)
     np.save("y.npy", Y)
     np.save("two.npy", X[0])

@@ -169,11 +169,10 @@ _SUM = "nll -f z.csv --label-column 1 --reduction sum --dtype float16"
     ],
 )
 @pytest.mark.parametrize("form", ["-q", "--json", "--format table"])
-def test_fail_on(command, fail_on, failed, form, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.csv").write_text("1,2\n1000,2\n1000,3\n")
-    (tmp_path / "y.csv").write_text("0\n0\n1\n")
-    (tmp_path / "z.csv").write_text("0,0,0.6\n" * 3)
+def test_fail_on(command, fail_on, failed, form, run, here):
+    (here / "x.csv").write_text("1,2\n1000,2\n1000,3\n")
+    (here / "y.csv").write_text("0\n0\n1\n")
+    (here / "z.csv").write_text("0,0,0.6\n" * 3)
     done = run(f"{command} {form}", "--fail-on", fail_on)
     assert (done.code, bool(done.err)) == ((1, True) if failed else (0, False))
     assert (failed or "") in done.err

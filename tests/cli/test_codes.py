@@ -121,9 +121,8 @@ def test_a_missing_locale_or_encoding_does_not_matter(settings, process):
 
 
 @pytest.mark.parametrize("options", ["--output out.txt", "--save a.svg"])
-def test_a_folder_that_is_gone_is_one_line(options, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    tmp_path.rmdir()
+def test_a_folder_that_is_gone_is_one_line(options, run, here):
+    here.rmdir()
     assert run("lse 1 2 --quiet").code == 0
     done = run(f"lse 1 2 {options}")
     assert (done.code, done.out) == (2, "")

@@ -194,8 +194,7 @@ def outcomes(run, monkeypatch, command, **given):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("command", FUNCTIONS)
 @pytest.mark.parametrize("name", ROWS)
-def test_rows_in_pieces(run, tmp_path, monkeypatch, name, command, form, kind):
-    monkeypatch.chdir(tmp_path)
+def test_rows_in_pieces(run, here, monkeypatch, name, command, form, kind):
     np.save("x.npy", ROWS[name])
     given = {"stdin": Path("x.npy").read_bytes()} if kind == "pipe" else {}
     named = [] if kind == "pipe" else ["--file", "x.npy"]
@@ -206,9 +205,8 @@ def test_rows_in_pieces(run, tmp_path, monkeypatch, name, command, form, kind):
 
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("command", [*FUNCTIONS, "lse"])
-def test_rows_in_pieces_have_masks(run, tmp_path, monkeypatch, command, rows):
+def test_rows_in_pieces_have_masks(run, here, monkeypatch, command, rows):
     x, noise = np.random.default_rng(rows).normal(size=(2, 3, 90))
-    monkeypatch.chdir(tmp_path)
     np.save("x.npy", x)
     np.save("m.npy", noise[:rows] > 0)
     arguments = [command, "-q", "--file", "x.npy", "--mask", "m.npy"]
@@ -246,21 +244,20 @@ def test_where_a_long_row_broke(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["--output p.npy", "--json", "--format jsonl"])
-def test_a_long_row_that_changes(form, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_long_row_that_changes(form, run, here, monkeypatch):
     monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 256)
     x = np.zeros((2, 100))
-    np.save(tmp_path / "x.npy", x)
+    np.save(here / "x.npy", x)
     again = LongInput._again
 
     def changed(self, *columns):
         if self._row == 2:
-            np.save(tmp_path / "x.npy", x + 1)
+            np.save(here / "x.npy", x + 1)
         return again(self, *columns)
 
     monkeypatch.setattr(LongInput, "_again", changed)
     done = run(f"softmax {form} --file x.npy")
-    assert (done.code, (tmp_path / "p.npy").exists()) == (2, False)
+    assert (done.code, (here / "p.npy").exists()) == (2, False)
     assert "changed while it was being read" in done.err
     if form == "--json":
         assert "changed" in json.loads(done.out)["incomplete"]

@@ -19,9 +19,7 @@ def parts(path):
         (path / f"part-{number}.csv").write_text(line + "\n")
 
 
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_parts(run, golden, tmp_path):

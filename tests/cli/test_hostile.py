@@ -116,15 +116,14 @@ CLOSED = [
 
 
 @pytest.fixture
-def enter(run, tmp_path, monkeypatch):
+def enter(run, here):
     """Run a command with a text in the place of TEXT, among files of that name and with it."""
-    monkeypatch.chdir(tmp_path)
     numbers = b"1000,2\n3,4\n"
 
     def command(line, text, make=None):
         if "/" not in text:
-            (tmp_path / text).write_bytes(numbers)
-        (tmp_path / "data").write_bytes(make(text) if make else numbers)
+            (here / text).write_bytes(numbers)
+        (here / "data").write_bytes(make(text) if make else numbers)
         return run("", *(word.replace("TEXT", text) for word in shlex.split(line)))
 
     return command
@@ -240,14 +239,13 @@ def test_a_terminal_gets_nothing_as_it_is(line, environment, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["plain", "github", "json", "sarif"])
-def test_the_linter_escapes_names(form, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_linter_escapes_names(form, run, here):
     for text in TEXTS.values():
-        (tmp_path / text).write_text(CODE)
+        (here / text).write_text(CODE)
         done = run("lint --format", form, text)
         assert done.code == 1
         check(done, text.partition("[")[0][:1])
-        (tmp_path / text).write_text(f"np.log({text}", errors="replace")
+        (here / text).write_text(f"np.log({text}", errors="replace")
         check(run("lint --format", form, text))
 
 

@@ -14,12 +14,11 @@ def values_of(run, path, *options):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "longdouble"])
-def test_what_is_printed_of_other_formats_is_read_back(dtype, run, tmp_path, monkeypatch):
+def test_what_is_printed_of_other_formats_is_read_back(dtype, run, here):
     """Rounded to float64, the numbers of a file would change: 0.1 of float16 is not 0.1."""
-    monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.array([0.1, 1 / 3, 1e4], dtype) / np.array(3, dtype))
     done = run("lse", "--file", "x.npy", "--json", "--dtype", dtype)
-    (tmp_path / "printed").write_text(done.out)
+    (here / "printed").write_text(done.out)
     options = ("--dtype", dtype if dtype == "longdouble" else "float64")
     assert values_of(run, "printed", *options) == values_of(run, "x.npy", *options)
 
@@ -37,9 +36,8 @@ def test_what_is_printed_of_other_formats_is_read_back(dtype, run, tmp_path, mon
     ],
     ids=" ".join,
 )
-def test_results_without_numbers_are_refused(args, kind, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.csv").write_text("1,2\n")
+def test_results_without_numbers_are_refused(args, kind, run, here):
+    (here / "x.csv").write_text("1,2\n")
     np.save("long.npy", np.zeros(3_000_000, np.float32))
     printed = run(*args, "--format", kind)
     assert printed.code == 0, printed.err
@@ -86,12 +84,11 @@ def test_labels_beside_logits(is_array, run, tmp_path):
     assert f"line {line} has no key 'labels'; it has 'id', 'logits', 'label'" in done.err
 
 
-def test_what_nll_prints_is_read_back_with_its_labels(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x").write_text("".join(json.dumps({"x": x, "y": y}) + "\n" for x, y in ROWS))
+def test_what_nll_prints_is_read_back_with_its_labels(run, here):
+    (here / "x").write_text("".join(json.dumps({"x": x, "y": y}) + "\n" for x, y in ROWS))
     for kind in ("json", "jsonl"):
         args = ["--key", "x", "--label-key", "y", "--format", kind]
-        (tmp_path / "again").write_text(run("nll", "--logits", "x", *args).out)
+        (here / "again").write_text(run("nll", "--logits", "x", *args).out)
         assert run(*NLL, "--logits", "again", "--label-key", "label").out == LOSSES
 
 

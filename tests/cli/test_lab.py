@@ -145,14 +145,13 @@ def test_the_mouse_drags_a_point_and_the_shift():
     assert state.a < 1000
 
 
-def test_help_save_copy_and_quit(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_help_save_copy_and_quit(here):
     lab = played(START, "question_mark")
     assert any("alt to the next threshold" in line for line in lab.seen)
     lab = played(START, "question_mark", "up", "s", "s")
     assert lab.state == START
     assert "saved lab-2.svg" in lab.seen[-2]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["lab-1.svg", "lab-2.svg"]
+    assert sorted(path.name for path in here.iterdir()) == ["lab-1.svg", "lab-2.svg"]
     lab = played(START, "f", "a", "c", "q")
     command = "stablelse lse 1000 1001 1002 --shift 1003 --dtype float32"
     assert lab.clipboard == command

@@ -18,12 +18,11 @@ COMMANDS = [
 
 
 @pytest.fixture
-def late(run, tmp_path, monkeypatch):
+def late(run, here):
     """Run a command on a good file and then one whose last line is bad."""
-    monkeypatch.chdir(tmp_path)
     good = "".join(f"{row / 7},{row},1\n" for row in range(ROWS))
-    (tmp_path / "good.csv").write_text(good)
-    (tmp_path / "bad.csv").write_text(f"{good}1,x,0\n")
+    (here / "good.csv").write_text(good)
+    (here / "bad.csv").write_text(f"{good}1,x,0\n")
 
     def command(line):
         done = run(line)

@@ -313,16 +313,15 @@ def test_growing_formulas_take_no_time():
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(here):
     """A folder with a naive module, a stable one, and one that is not Python."""
-    monkeypatch.chdir(tmp_path)
     naive = "import numpy as np\ny = np.log(np.sum(np.exp(x), axis=0))\n"
     for name in ("src/a.py", "src/.hidden/a.py", "src/build/a.py", "tests/a.py"):
-        path = tmp_path / name
+        path = here / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(naive)
-    (tmp_path / "src/good.py").write_text("import numpy as np\ny = np.exp(x - x.max())\n")
-    return tmp_path
+    (here / "src/good.py").write_text("import numpy as np\ny = np.exp(x - x.max())\n")
+    return here
 
 
 _LINE = (

@@ -49,14 +49,13 @@ CHANGES = [
 @pytest.mark.parametrize("suffix", [".npy", ".txt"])
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("seed", range(3))
-def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
+def test_files_that_change(run, here, monkeypatch, command, suffix, seed):
     rng = np.random.default_rng([seed, *map(ord, command + suffix)])
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x").mkdir()
-    paths = [tmp_path / "x" / f"{index}{suffix}" for index in range(FILES)]
+    (here / "x").mkdir()
+    paths = [here / "x" / f"{index}{suffix}" for index in range(FILES)]
     for path in paths:
         write(path, rng)
-    target = tmp_path / "p.npy"
+    target = here / "p.npy"
 
     def outcome():
         done = run(f"{COMMANDS[command]} --by all --file x")
@@ -98,4 +97,4 @@ def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
     assert done.err.count("\n") == 1
     if done.out:  # output before the change is right
         assert before[0].out.startswith(done.out) or outcome()[0].out.startswith(done.out)
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert [path.name for path in here.iterdir()] == ["x"]

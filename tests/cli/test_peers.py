@@ -112,12 +112,11 @@ OWN_ANSWERS = {
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
+def own(here, monkeypatch):
     """Go to a folder with functions of a user."""
-    (tmp_path / "own_module.py").write_text(OWN)
-    (tmp_path / "own_sibling.py").write_text("from stablelse import logsumexp as right_lse")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)  # the command does too, and this is undone
+    (here / "own_module.py").write_text(OWN)
+    (here / "own_sibling.py").write_text("from stablelse import logsumexp as right_lse")
+    monkeypatch.syspath_prepend(here)  # the command does too, and this is undone
 
 
 @pytest.mark.usefixtures("own")
@@ -143,9 +142,8 @@ def test_functions_of_the_user(home, run):
         (":softmax", "':softmax' is not a function"),
     ],
 )
-def test_what_is_not_a_function(name, message, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "model.py").touch()
+def test_what_is_not_a_function(name, message, run, here):
+    (here / "model.py").touch()
     done = run("peers", "1", "--peer", name)
     assert (done.code, done.out) == (2, "")
     assert message in done.err

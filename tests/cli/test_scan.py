@@ -38,8 +38,7 @@ def test_what_it_fails_on(told, code, words, quiet, run):
     assert bool(done.err) is bool(code)
 
 
-def test_many_files_of_many_formats(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_many_files_of_many_formats(run, here):
     np.save("part-1.npy", np.ones((4, 3), np.float32))
     np.save("part-2.npy", np.full((2, 5), 12, np.float16))
     Path("rows.csv").write_bytes(_ROWS)

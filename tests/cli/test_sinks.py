@@ -167,21 +167,20 @@ ONTO_INPUT = [
 
 
 @pytest.mark.parametrize("command", ONTO_INPUT)
-def test_input_is_not_replaced(command, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.csv").write_text("1\n0\n")
-    (tmp_path / "m.py").write_text("x = 1\n")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "y.csv").write_text("1,0\n0,1\n")
-    (tmp_path / "soft.csv").symlink_to("x.csv")
+def test_input_is_not_replaced(command, run, here):
+    (here / "x.csv").write_text("1\n0\n")
+    (here / "m.py").write_text("x = 1\n")
+    (here / "folder").mkdir()
+    (here / "folder" / "y.csv").write_text("1,0\n0,1\n")
+    (here / "soft.csv").symlink_to("x.csv")
     os.link("x.csv", "hard.csv")
     os.link("x.csv", "picture.svg")
-    done = run(command.format(here=tmp_path.name))
+    done = run(command.format(here=here.name))
     assert (done.code, done.out, done.notes) == (2, "", ())
     assert "is also read" in done.err
     assert "write to another file" in done.err
-    assert (tmp_path / "x.csv").read_text() == "1\n0\n"
-    assert (tmp_path / "m.py").read_text() == "x = 1\n"
+    assert (here / "x.csv").read_text() == "1\n0\n"
+    assert (here / "m.py").read_text() == "x = 1\n"
 
 
 @pytest.mark.parametrize(
@@ -210,26 +209,24 @@ def test_numbers_and_other_files_are_no_input(bash, tmp_path):
 
 
 @pytest.mark.parametrize("twice", ["-o p.svg --save p.svg", "--save p.svg --save ./p.svg"])
-def test_two_outputs_in_one_file_are_refused(twice, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_two_outputs_in_one_file_are_refused(twice, run, here):
     done = run(f"lse 1 2 {twice}")
-    assert (done.code, done.out, list(tmp_path.iterdir())) == (2, "", [])
+    assert (done.code, done.out, list(here.iterdir())) == (2, "", [])
     assert "p.svg would be written twice: name two files" in done.err
 
 
-def test_links_permissions_and_owners_are_kept(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "old.txt").write_text("old")
-    (tmp_path / "old.txt").chmod(0o640)
+def test_links_permissions_and_owners_are_kept(run, here):
+    (here / "old.txt").write_text("old")
+    (here / "old.txt").chmod(0o640)
     if os.geteuid() == 0:
         os.chown("old.txt", 1234, 2345)
     owner = os.stat("old.txt")
-    (tmp_path / "link").symlink_to("old.txt")
-    (tmp_path / "dangling").symlink_to("new.txt")
+    (here / "link").symlink_to("old.txt")
+    (here / "dangling").symlink_to("new.txt")
     for name in ("link", "dangling"):
         assert run(f"lse 1 2 -q -o {name}").code == 0
-        assert (tmp_path / name).is_symlink()
-    assert (tmp_path / "old.txt").read_text() == (tmp_path / "new.txt").read_text() == VALUE
+        assert (here / name).is_symlink()
+    assert (here / "old.txt").read_text() == (here / "new.txt").read_text() == VALUE
     now = os.stat("old.txt")
     assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (*owner[4:6], 0o640)
     umask = os.umask(0o022)
@@ -237,16 +234,15 @@ def test_links_permissions_and_owners_are_kept(run, tmp_path, monkeypatch):
     assert stat.S_IMODE(os.stat("new.txt").st_mode) == 0o666 & ~umask
 
 
-def test_the_other_names_of_a_file_keep_its_old_content(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.txt").write_text("old")
+def test_the_other_names_of_a_file_keep_its_old_content(run, here):
+    (here / "a.txt").write_text("old")
     os.link("a.txt", "b.txt")
     done = run("lse 1 2 -q -o a.txt")
     assert (done.code, done.notes) == (
         0,
         ("a.txt, it has other names (hard links), under which the old content stays",),
     )
-    assert [(tmp_path / name).read_text() for name in ("a.txt", "b.txt")] == [VALUE, "old"]
+    assert [(here / name).read_text() for name in ("a.txt", "b.txt")] == [VALUE, "old"]
 
 
 @pytest.mark.parametrize(

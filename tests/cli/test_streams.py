@@ -98,8 +98,7 @@ MEMORY = [
         ("scan -q --fail-on none", 192, 120, (-1, 12)),
     ],
 )
-def test_memory_is_constant(command, size, most, shape, measured, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_memory_is_constant(command, size, most, shape, measured, here):
     x = np.broadcast_to(0.0, (size << 17,)).reshape(shape)
     x = np.lib.format.open_memmap("x.npy", "w+", np.float64, x.shape)  # of zeros
     del x

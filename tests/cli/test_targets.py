@@ -29,9 +29,8 @@ ASKED = {
 
 
 @pytest.fixture(autouse=True)
-def files(tmp_path, monkeypatch):
+def files(here):
     """Logits with labels, and weights, where the command reads them."""
-    monkeypatch.chdir(tmp_path)
     np.save("x.npy", LOGITS)
     np.save("y.npy", LABELS)
     np.savetxt("w", WEIGHTS)

@@ -190,11 +190,10 @@ def test_a_file_that_workers_cannot_see(cluster, tmp_path):
         in_parts(workers.number, cluster, "absent", split=split)
 
 
-def test_relative_paths_are_those_of_the_command(there, tmp_path, monkeypatch):
+def test_relative_paths_are_those_of_the_command(there, here):
     """The workers run in other folders, but errors name files as the user does."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "1.csv").write_text("1\n" * 20_000)
-    (tmp_path / "2.csv").write_text("1\noops\n")
+    (here / "1.csv").write_text("1\n" * 20_000)
+    (here / "2.csv").write_text("1\noops\n")
     done = there("1.csv", "--file", "2.csv")
     assert done.err.startswith("stablelse: error: 2.csv, line 2, column 1: ")
 
@@ -419,13 +418,12 @@ def test_nobody_can_connect_and_ctrl_c_ends_it(request, environment, tmp_path, j
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
-def test_without_a_scheduler_threads_do_the_work(run, tmp_path, monkeypatch):
-    np.save(tmp_path / "1.npy", X[:10_000])
-    (tmp_path / "2.csv").write_text("\n".join(map(repr, X[10_000:].tolist())))
-    monkeypatch.chdir(tmp_path)
+def test_without_a_scheduler_threads_do_the_work(run, here):
+    np.save(here / "1.npy", X[:10_000])
+    (here / "2.csv").write_text("\n".join(map(repr, X[10_000:].tolist())))
     done = run("lse", "--quiet", "--engine", "dask", "--file", ".")
     assert (done.code, done.err, np.float64(done.out)) == (0, "", TRUTH)
-    (tmp_path / "3.csv").write_text("1\noops\n")
+    (here / "3.csv").write_text("1\noops\n")
     done = run("lse", "--quiet", "--engine", "dask", "--file", ".")
     assert (done.code, done.out) == (2, "")
     assert "3.csv, line 2, column 1: 'oops' is not a number" in done.err

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from families import FAMILIES, rng_of
@@ -13,6 +14,10 @@ from stablelse.numerics.certificate import Rung
 from stablelse.numerics.formats import FORMATS
 
 FLOAT64, LONGDOUBLE = FORMATS["float64"], FORMATS["longdouble"]
+pytest.importorskip("flint")
+from balls import Vector, balls  # noqa: E402  only with flint
+from flint import arb, ctx  # noqa: E402
+
 ELEMENTWISE = (reference.softmax, reference.log_softmax)
 
 
@@ -24,8 +29,6 @@ def largest_ratio(rows, weights=None):
 
     Rows with a term below 2**-540 are left out, and those that two words cannot hold.
     """
-    from balls import Vector, balls
-    from flint import arb, ctx
 
     def ratio(words, exponent, true, error):
         scale = arb((1, int(exponent)))
@@ -59,7 +62,6 @@ def largest_ratio(rows, weights=None):
 @pytest.mark.parametrize("name", ["float64", "longdouble"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_errors_are_within_their_bounds(family, name):
-    pytest.importorskip("flint")
     format_ = FORMATS[name]
     if not FAMILIES[family].suits(format_):
         return
@@ -73,8 +75,6 @@ def worst(truth, words, bounds, relative=False):
 
     `truth` returns the right value for a row's index, as a ball.
     """
-    from flint import arb, ctx
-
     ratios = []
     columns = np.broadcast_arrays(*words, bounds)
     with ctx.workprec(400):
@@ -88,9 +88,6 @@ def worst(truth, words, bounds, relative=False):
 
 def test_exponentials_are_within_their_bound():
     """Around every entry of the table, half-way between any two, and elsewhere."""
-    pytest.importorskip("flint")
-    from flint import arb
-
     rng, entries, widest = rng_of(29), doubleword.STEPS, doubleword.FARTHEST
     powers, step = int(widest / np.log(2)) - 1, np.log(2) / entries
     k = np.arange(entries) + entries * rng.integers(-powers, powers, entries)
@@ -111,7 +108,6 @@ def test_exponentials_are_within_their_bound():
 
 
 def test_the_constants_are_right_to_the_last_bit_they_hold():
-    mpmath = pytest.importorskip("mpmath")
     first, second, third = doubleword.powers()
     with mpmath.workprec(400):
         for j in range(2048):
@@ -129,9 +125,6 @@ def test_the_constants_are_right_to_the_last_bit_they_hold():
 
 
 def test_exponentials_in_three_words_are_within_their_bound():
-    pytest.importorskip("flint")
-    from flint import arb
-
     rng, step = rng_of(37), np.log(2) / 2048
     k = rng.integers(-60 * 2048, 1, 8000)
     groups = [k * step, (k + 0.5) * step, -rng.uniform(0, 1, 4000), -rng.exponential(8, 4000)]
@@ -143,9 +136,6 @@ def test_exponentials_in_three_words_are_within_their_bound():
 
 @pytest.mark.parametrize("scale", [9e-7, 1e-8, 1e-12, 1e-17, 1e-25])
 def test_log_sum_exp_next_to_zero_is_within_its_bound(scale):
-    pytest.importorskip("flint")
-    from balls import Vector
-
     x = rng_of(38, str(scale)).normal(0, 5, (100, 30))
     x -= reference.logsumexp(x, FLOAT64)[0][:, np.newaxis]
     x += scale
@@ -160,9 +150,6 @@ def test_log_sum_exp_next_to_zero_is_within_its_bound(scale):
 @pytest.mark.parametrize("scale", [0.3, 1e-3, 1e-8, 1e-30, 1e-60])
 def test_logarithms_are_within_their_bounds(scale, wrong, monkeypatch):
     """Whatever NumPy's own logarithm is: if it is too poor, there is no result."""
-    pytest.importorskip("flint")
-    from flint import arb
-
     rng, log1p = rng_of(30, str(scale)), np.log1p
     monkeypatch.setattr(np, "log1p", lambda v: log1p(v) * (1 + wrong))
     high = scale * rng.uniform(-1, 1, 3000)
@@ -178,9 +165,6 @@ def test_logarithms_are_within_their_bounds(scale, wrong, monkeypatch):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 1000, 4097])
 def test_sums_are_within_their_bound(n):
-    pytest.importorskip("flint")
-    from flint import arb
-
     rng = rng_of(32, str(n))
     high = rng.normal(size=(n, 4)) * 10.0 ** rng.uniform(-20, 20, (n, 4))
     low = rng.uniform(-2, 2, (n, 4)) * np.spacing(high)
@@ -277,7 +261,6 @@ TIE = 2.0**24 + 1  # between two float32 numbers, of which 2**24 is even
 
 def test_the_sign_of_what_cancels_beside_a_tie():
     """Terms far below cancel to less than their errors, and their sign breaks the tie."""
-    mpmath = pytest.importorskip("mpmath")
     rng = rng_of(40)
     signs = set()
     with mpmath.workprec(3000):

@@ -10,10 +10,7 @@ from stablelse.readers import open_files
 from stablelse.readers.blocks import ReadError, ReadOptions
 from stablelse.readers.sources import find_files
 
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture

@@ -38,14 +38,13 @@ def test_the_same_figure_is_the_same_bytes(suffix, run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [r"$\frac{$", r"%_^_\alpha $x$<b>&", "a\nb", "\udcff", "a" * 250])
-def test_any_name_is_a_title(name, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_any_name_is_a_title(name, run, here):
     with open(f"{name}.csv", "w") as file:
         file.write("1,2,3\n")
     done = run("sweep", "--points", "2", "--dtype", "float64", "--file", f"{name}.csv",
                "--save", "a.png", "--save", "b.svg", "--save", "c.pdf")  # fmt: skip
     assert (done.code, done.err, done.notes) == (0, "", ())
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(here.iterdir())) == 4
 
 
 def test_svg_stands_alone():
