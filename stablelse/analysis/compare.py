@@ -78,8 +78,7 @@ def compare(
         The formats to compute in; x is rounded to each first.
     errors : bool, optional
         Whether to compute every method's relative error, its bound and the condition number; by
-        default only relative errors, and only if they are quick. Verdicts and ulps are always
-        there.
+        default relative errors only if they are quick. Verdicts and ulps are always there.
     weights : array_like, optional
         Shape (n,), finite, of either sign: the b of log |sum b e^x|, for logsumexp only. Each
         result then has the sign of its sum.
