@@ -76,7 +76,7 @@ class Finding:
 
     kind: FindingKind
     symbol: str  # the operation's, in the formula
-    element: int | None = None  # the first, from 1, or the one at which a stream's sum overflowed
+    element: int | None = None  # the first, from 1
     place: Place | None = None  # where a stream had that element
     span: tuple[int, int] | None = None  # of the first partial sum that absorbed an operand
     occurrences: int = 1  # the number of elements or partial sums

@@ -159,14 +159,8 @@ class FormatState:
         if not x_max <= self.format.overflow_threshold:
             large = (x > self.format.overflow_threshold) & np.isfinite(x)
             self._look(Method.NAIVE, "e", x, large, block, begin)
-        for method, mine in self.sums.items():
-            before = mine.total
-            terms = mine.take(x, x_max, scratch)
-            overflows = np.isfinite(before) and np.isinf(mine.total)
-            if overflows and np.isfinite(terms).all():
-                sums = np.cumsum(terms) + before
-                index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else len(x) - 1
-                self._overflow(method, *block.place(begin + index))
+        for mine in self.sums.values():
+            mine.take(x, x_max, scratch)
 
     def _look(
         self, method: Method, symbol: str, x: Array, struck: Array, block: _Block, begin: int
@@ -187,19 +181,10 @@ class FormatState:
                     replace(finding, element=element, place=place, occurrences=count)
                 )
 
-    def _overflow(self, method: Method, element: int, place: Place) -> None:
-        """Add the finding that a sum of finite terms exceeded the largest number."""
-        finding = overflow("s", self.format.round(np.inf)[()], self.format)
-        self.findings[method].add(replace(finding, element=element, place=place))
-
-    def merge(self, other: FormatState, first: str, rows: int, end: tuple[int, Place]) -> None:
-        """Merge what follows: it begins in `first` after `rows` rows, and ends at `end`."""
+    def merge(self, other: FormatState, first: str, rows: int) -> None:
+        """Merge what follows: it begins in `first` after `rows` rows."""
         for method, mine in self.sums.items():
-            theirs = other.sums[method]
-            were_finite = np.isfinite(mine.total) and np.isfinite(theirs.total)
-            mine.merge(theirs)
-            if were_finite and np.isinf(mine.total):
-                self._overflow(method, *end)
+            mine.merge(other.sums[method])
         before = self.right.count
         self.right.merge(other.right)
         self._minimum = np.minimum(self._minimum, other._minimum)
@@ -254,6 +239,9 @@ class FormatState:
             if not np.isfinite(a):  # x - a is NaN
                 reduced["s"] = self.format.round([np.nan])
         found = Found(self.findings[method])
+        has_overflow = any(kind is FindingKind.OVERFLOW for _, kind in found)
+        if np.isfinite(self.maximum) and not np.isfinite(sums.total) and not has_overflow:
+            found.add(overflow("s", reduced["s"][0], self.format))
         # every term may be zero although the largest number is finite
         at_largest = evaluate_part(formula, largest, self.format, reduced)
         for finding in find_in_part(at_largest, self.right.count):
@@ -431,10 +419,9 @@ class StreamState:
         if other._runs:
             rows = self._follow(other._first, other._last, other._rows, other._runs)
         self.count += other.count
-        end = self.count, Place(self._last or None, self._rows)
         with np.errstate(all="ignore"):
             for side, following in zip(self.sides, other.sides, strict=True):
-                side.merge(following, other._first, rows, end)
+                side.merge(following, other._first, rows)
         return self
 
     def _follow(self, first: str, last: str, rows: int, runs: int) -> int:

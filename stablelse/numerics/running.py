@@ -221,15 +221,14 @@ class RunningNaive(_Running):
         """Whether the sum is infinite or NaN, so that more numbers cannot make it finite."""
         return not np.isfinite(self.total)
 
-    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
-        """Take in a piece and return its exponentials, in `scratch`, if they were computed."""
+    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> None:
+        """Take in a piece; its exponentials are computed in `scratch`."""
         self.count += len(x)
         if self.is_settled:
             self.total = x_max if np.isnan(x_max) else self.total
-            return None
-        terms = np.exp(x, out=scratch)
-        self.total = self.total + piece_sum(self.format)(terms)
-        return terms
+        else:
+            terms = np.exp(x, out=scratch)
+            self.total = self.total + piece_sum(self.format)(terms)
 
     def _join(self, other: Self) -> None:
         self.total = self.total + other.total
@@ -271,16 +270,14 @@ class RunningShifted(_Running):
         self.shift: Any = -np.inf  # a Python float: some formats have no infinity
         self.total = self.format.dtype.type(0)
 
-    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
-        """Take in a piece and return its terms, in `scratch`, if they were computed."""
+    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> None:
+        """Take in a piece; its terms are computed in `scratch`."""
         self.count += len(x)
-        if x_max == -np.inf:
-            return None
-        self._raise_shift(x_max)
-        difference = np.subtract(x, self.shift, out=scratch)
-        terms: Array = np.exp(difference, out=difference)
-        self.total = self.total + piece_sum(self.format)(terms)
-        return terms
+        if x_max != -np.inf:
+            self._raise_shift(x_max)
+            difference = np.subtract(x, self.shift, out=scratch)
+            terms: Array = np.exp(difference, out=difference)
+            self.total = self.total + piece_sum(self.format)(terms)
 
     def _join(self, other: Self) -> None:
         if other.shift != -np.inf:
