@@ -75,7 +75,8 @@ def _values(
 def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found, bool]]:
     """Yield the results of the methods on the vectors, and whether each line had one number."""
     long = long_input(request, meter)
-    found = read(request, job, meter, GATHERED if job.function is Function.LOGSUMEXP else SHOWN)
+    is_short = job.function is Function.LOGSUMEXP and not request.all
+    found = read(request, job, meter, GATHERED if is_short else SHOWN)
     # None: only if it is quick
     measured = request.errors or (False if request.is_picture else None)
     for stack in batches(meter.following(found)):
@@ -111,9 +112,14 @@ def pictures(stacks: Iterator[Found], request: Request, tally: Tally) -> Iterato
         yield from (comparison.steps for comparison in shown)
     elif request.row or len(shown) == 1:
         screen = import_module("stablelse.render.screen").Screen
+        if request.all and not all(comparison.is_whole for comparison in shown):
+            hint = "leave it out" if request.function == "lse" else "use --format csv"
+            raise typer.BadParameter(f"--all lists at most {SHOWN:,} elements of a vector: {hint}")
         yield from (screen(comparison, request.digits, request.all) for comparison in shown)
     else:
-        yield of_many().Overview(tally.summary(), request.digits, request.all)
+        overview = of_many().Overview(tally.summary(), request.digits, request.all)
+        yield overview
+        shown = [shown[index] for index in overview.shown]
     if request.errors:
         yield of_many().errors_picture(shown)
 

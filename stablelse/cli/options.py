@@ -334,7 +334,7 @@ OPTIONS = {
         "digits": Option(int, "N|full",
             "How many digits the table shows.  [default: 7, and all in results]",
             settings={"parser": _digits}),
-        "all": _flag("Every element and every row, however many."),
+        "all": _flag("Every row, and every element of vectors of up to 262,144 numbers."),
         "all:demo": _flag("Straight through, without waiting for keys."),
         "all:peers": _flag("Every case of the gallery, with what each library gives."),
         "all:scan": _flag("Every kind of trouble, and every chart."),

@@ -74,7 +74,7 @@ def read(
         return
     longest = {By.ALL: most}
     if job.function is Function.LOGSUMEXP:
-        longest[By.COLUMNS] = most
+        longest[By.COLUMNS] = GATHERED
     found = read_bounded(request, job.dtype, longest, meter.gauge)
     yield from _not_rows(found) if request.engine == "dask" else found
 

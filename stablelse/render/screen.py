@@ -33,6 +33,7 @@ from stablelse.render.layout import (
     side_by_side,
 )
 from stablelse.render.notation import Glyphs, operation_text
+from stablelse.render.numbers import place_text
 from stablelse.render.ruler import ruler
 from stablelse.render.words import (
     CONSEQUENCES,
@@ -461,8 +462,9 @@ def steps_picture(view: Steps, glyphs: Glyphs, width: int) -> Iterator[Text]:
         evaluation = result.evaluation
         if evaluation is None:
             continue
-        title = (method_text(result, glyphs), "bold"), f" in {result.format}, step by step"
-        yield Text.assemble(" ", *title)
+        place, name = place_text(comparison), method_text(result, glyphs)
+        title = Text(f" {place}: " if place else " ").append(name, "bold")
+        yield title.append(f" in {result.format}, step by step")
         most = comparison.n if width == ENDLESS else _ELEMENTS
         chosen = chosen_elements(comparison, [result], most)
         elements = sorted(index + 1 for index in chosen if index >= 0)

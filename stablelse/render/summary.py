@@ -42,7 +42,7 @@ class Overview:
     """The screen of many vectors: with a line for all or a few, and a given number of digits."""
 
     def __init__(self, found: Summary, digits: int | None = None, every: bool = False) -> None:
-        self.found, self.every = found, every
+        self.found = found
         self.tries = (digits,) if digits else _TRIES
         self.comparisons = found.comparisons
         self.named = naming(self.comparisons)
@@ -50,6 +50,13 @@ class Overview:
         self.broken = [i for i, badness in enumerate(found.badness) if badness > _HARMLESS]
         by_badness = sorted(self.broken, key=found.badness.__getitem__, reverse=True)
         self.ends = list(dict.fromkeys([*self.broken[:1], *by_badness[:1]]))
+        #: The vectors with a line: the first and the worst broken one, more broken ones, the first
+        #: and the last.
+        self.shown = list(range(len(self.comparisons)))
+        if not every:
+            last = self.shown[-1:]
+            wanted = [*self.shown[:1], *self.ends, *last, *self.broken[: _LINES // 2], *self.shown]
+            self.shown = sorted([*dict.fromkeys(wanted)][: _LINES - 1])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield for each format the counts, some of the vectors, and why two of them broke."""
@@ -102,21 +109,15 @@ class Overview:
 
     def _rows(self, places: Sequence[int], names: Sequence[Text]) -> Iterator[Text]:
         """Yield a line per vector, with the result of every method."""
-        last = len(self.comparisons) - 1
-        shown = list(range(last + 1))
-        if not self.every:
-            # The first and the worst broken vector, more broken ones, the first and the last.
-            wanted = dict.fromkeys([0, *self.ends, last, *self.broken[: _LINES // 2], *shown])
-            shown = sorted(list(wanted)[: _LINES - 1])
         has_labels = self.comparisons[0].label is not None
         head = [Text(), Text("label" if has_labels else "n", "bold"), *names]
         for digits in self.tries:
-            rows = [head, *(self._row(self.comparisons[i], places, digits) for i in shown)]
+            rows = [head, *(self._row(self.comparisons[i], places, digits) for i in self.shown)]
             lines = list(grid(rows, "lr" + "r" * len(places), gap=3))
             if max(line.cell_len for line in lines) <= self.width:
                 break
         yield from lines
-        if missing := self.found.vectors - len(shown):
+        if missing := self.found.vectors - len(self.shown):
             yield Text(f" {missing:,} more: --all shows every row, --row N one in full", "dim")
 
     def _row(self, comparison: Comparison, places: Sequence[int], digits: int) -> list[Text]:

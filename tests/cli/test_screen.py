@@ -5,6 +5,7 @@ import re
 import pytest
 
 from stablelse.analysis import demo
+from stablelse.cli import evaluate
 
 #: Numbers that are hard to show.
 VECTORS = {
@@ -73,8 +74,31 @@ def test_one_screen(command, stdin, columns, run):
 
 
 def test_all_has_a_row_for_every_element(run):
-    x = "".join(f"{i}\n" for i in range(100)).encode()
-    assert run("lse", "--all", stdin=x).out.count("\n") > 100
+    x = "".join(f"{i}\n" for i in range(20_000)).encode()
+    assert run("lse", "--all", stdin=x).out.count("\n") > 20_000
+
+
+@pytest.mark.parametrize(("command", "hint"), [("lse", "leave it out"), ("softmax", "use --form")])
+def test_all_never_means_some(command, hint, monkeypatch, run):
+    monkeypatch.setattr(evaluate, "SHOWN", 5)
+    done = run(command, "--all", stdin=b"1\n" * 60)
+    assert (done.code, done.out) == (2, "")
+    assert f"--all lists at most 5 elements of a vector: {hint}" in done.err
+
+
+def test_all_says_how_much_it_shows(run):
+    assert f"up to {evaluate.SHOWN:,} numbers" in re.sub(r"\s+", " ", run("lse", "--help").out)
+
+
+def test_steps_and_errors_name_their_vectors(run):
+    x = "".join(f"{800 - i},1,0\n" for i in range(30)).encode()
+    for command in ("lse", "nll --label-column 3"):
+        titles = re.findall(r"^ (.*): naive in", run(f"{command} --steps", stdin=x).out, re.M)
+        assert titles == [f"standard input, row {i}" for i in range(1, 31)]
+    out = run("lse --errors", stdin=x).out
+    rows = re.findall(r"^ (row \d+)  ", out, re.M)
+    assert re.findall(r"^ (row \d+): condition", out, re.M) == rows
+    assert len(rows) == 6
 
 
 @pytest.mark.parametrize("rows", [3, 1001])
