@@ -54,7 +54,7 @@ def peer_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iter
         results = list(group)
         if name != comparison.results[0].format:
             yield Text()
-        yield Text.assemble(f" {source}", (function, "bold"), f" of {of} in ", (name, "bold"))
+        yield hanging(f"{source}{function} of {of} in {name}", width, 1, "bold")
         yield Text()
         if comparison.vectors == 1:
             yield from _rows_of_one(results, comparison.function, glyphs)
@@ -105,7 +105,7 @@ def _rows_of_many(
 @picture
 def gallery_picture(gallery: Gallery, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield a row per case with a column of marks per library, and all results if asked for."""
-    yield Text(" hard cases, each result compared with the exact one", "bold")
+    yield hanging("hard cases, each result compared with the exact one", width, 1, "bold")
     yield from grid(list(_summary(gallery, glyphs)), "llcccccc", gap=1)
     notes = [
         f"{glyphs.good} right to the last bit; {glyphs.fair} misrounded; {glyphs.bad} broken: "

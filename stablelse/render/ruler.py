@@ -167,12 +167,12 @@ def limits_picture(limits: Limits, glyphs: Glyphs, width: int) -> Iterator[Text]
         thresholds = (row.overflow_threshold, row.subnormal_threshold, row.underflow_threshold)
         u, largest = f"2^-{row.significand_bits}", bound_text(row.largest, 7)
         rows.append([Text(row.format, "bold"), u, largest, *map(bound_text, thresholds)])
-    yield Text.assemble(" where e^x leaves the ", ("floating-point formats", "bold"))
+    yield hanging("where e^x leaves the floating-point formats", width, 1, "bold")
     yield Text()
     yield from grid(rows, "lrrrrr")
     yield Text()
     for row in limits.formats:
         if not row.has_infinity:
-            yield Text(f" {row.format} has no infinity: larger numbers become NaN")
+            yield hanging(f"{row.format} has no infinity: larger numbers become NaN", width, 1)
     yield hanging(ABOUT_LIMITS, width, indent=1, style="dim")
     yield Text()

@@ -52,3 +52,9 @@ def test_no_digit_is_cut(args, encoding, run):
         assert all(word in out for word in wide if any(letter.isdigit() for letter in word))
         if columns == 120:
             assert max(map(len, out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("name", ["sweep", "peers", "prove", "limits"])
+def test_a_narrow_screen_keeps_its_margin(name, run):
+    out = run(*SHORT.get(name, [name]), columns=40).out
+    assert all(line.startswith(" ") for line in out.splitlines() if line)
