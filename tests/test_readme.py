@@ -1,4 +1,4 @@
-"""Executes the README and the guide: commands print what is shown, Python runs."""
+"""Executes the README, the guide and the examples: commands print what is shown, Python runs."""
 
 import doctest
 import re
@@ -10,11 +10,25 @@ import alike
 import pytest
 
 ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "examples" / "guide"
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
-    for path in (ROOT / "README.md", *sorted((ROOT / "examples" / "guide").glob("*.md")))
+    for path in (
+        ROOT / "README.md",
+        *sorted(ROOT.glob("examples/*.md")),
+        *sorted(GUIDE.glob("*.md")),
+    )
 }
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+#: What a block needs if it has one of these words.
+NEEDS = {
+    "float8": "ml_dtypes",
+    "bfloat16": "ml_dtypes",
+    "scipy": "scipy",
+    "dask": "distributed",
+    "examples/mixture.py": "sklearn",
+}
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -37,8 +51,9 @@ def executed(block: str, environment, folder: Path) -> str:
         (folder / path.name).symlink_to(path)
     lines = []
     for command in (line for line in block.splitlines() if line.startswith("$ ")):
+        line = re.sub("^python ", f"{sys.executable} -W error ", command[2:])
         done = subprocess.run(
-            ["bash", "-c", command[2:]],
+            ["bash", "-c", line],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -54,12 +69,8 @@ def executed(block: str, environment, folder: Path) -> str:
 @pytest.mark.parametrize(("page", "number"), every("console"))
 def test_console_block(page, number, request, environment, tmp_path):
     block = blocks(page, "console")[number]
-    if "float8" in block or "bfloat16" in block:
-        pytest.importorskip("ml_dtypes")
-    if "scipy" in block:
-        pytest.importorskip("scipy")
-    if "dask" in block:
-        pytest.importorskip("distributed")
+    for word in filter(block.__contains__, NEEDS):
+        pytest.importorskip(NEEDS[word])
     now = executed(block, environment, tmp_path)
     if request.config.getoption("--regenerate"):
         text = PAGES[page].read_text("utf-8")
@@ -105,9 +116,15 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_guide_lists_its_pages():
-    listed = PAGES["examples/guide/README.md"].read_text("utf-8")
-    pages = {path.name for path in PAGES.values()} - {"README.md"}
+    listed = (GUIDE / "README.md").read_text("utf-8")
+    pages = {path.name for path in GUIDE.glob("*.md")} - {"README.md"}
     assert {name for name in pages if f"({name})" not in listed} == set()
+
+
+def test_every_script_is_run_on_a_page():
+    scripts = {path.name for kind in ("py", "sh") for path in ROOT.glob(f"examples/*.{kind}")}
+    commands = "".join(block for page, _ in every("console") for block in blocks(page, "console"))
+    assert scripts == set(re.findall(r"^\$ (?:python|bash) examples/(\S+)$", commands, re.M))
 
 
 sys.path.append(str(ROOT / "examples" / "pictures"))
