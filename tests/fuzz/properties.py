@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 from command import run_here
-from fuzz.commands import commands, commands_end_well
+from fuzz.commands import MAX_LINE, commands, commands_end_well, ends_well
 from fuzz.strategies import (
     PACKINGS,
     SEEDS,
@@ -45,9 +45,6 @@ from stablelse.readers import (
 )
 from stablelse.readers.blocks import ReadError, ReadOptions
 from stablelse.readers.sources import file_source
-
-#: The longest line on stderr.
-MAX_LINE = 500
 
 #: One file in so many is also given to a command, which takes far longer than its reader.
 COMMAND_EVERY = 5
@@ -83,7 +80,7 @@ def read_every_way(data: bytes) -> np.ndarray | str:
             assert theirs is None or same(found, theirs), (found, theirs)
         turn, chosen = divmod(sum(data), len(COMMANDS))
         if turn % COMMAND_EVERY == 0:
-            a_command_ends_well(*run_here([*COMMANDS[chosen], "--file", str(path)]))
+            ends_well(*run_here([*COMMANDS[chosen], "--file", str(path)]))
     return found
 
 
@@ -109,19 +106,6 @@ def _present(block) -> np.ndarray:
     values = block.values.ravel() if block.missing is None else block.values[~block.missing]
     with np.errstate(invalid="ignore"):  # some NaN are signalling
         return values.astype(np.longdouble)
-
-
-def a_command_ends_well(code: int, out: str, err: str) -> None:
-    """Check the exit code and the lines on stderr: a refusal is one line, and the only output."""
-    assert code in (0, 1, 2), (code, err)
-    *lines, rest = err.split("\n")
-    assert not rest, err
-    assert all(line.startswith("stablelse: ") and line.isprintable() for line in lines), err
-    assert all(len(line) <= MAX_LINE for line in lines), err
-    errors = [line for line in lines if line.startswith("stablelse: error: ")]
-    assert len(errors) == (code == 2), err
-    assert not any("out of memory" in line for line in errors), err
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", out), ascii(out)
 
 
 def same(found: np.ndarray, right: np.ndarray) -> bool:
@@ -328,7 +312,7 @@ def what_is_printed_is_read_back(case) -> None:
     printed = {}
     for form in ("json", "jsonl", "csv"):
         code, printed[form], err = run_here([*args, "--file", "-", "--format", form], lines)
-        a_command_ends_well(code, printed[form], err)
+        ends_well(code, printed[form], err)
         if code:
             return
     document = json.loads(printed["json"], parse_constant=None)
