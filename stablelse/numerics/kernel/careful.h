@@ -40,6 +40,15 @@ static void find_largest(const row *r, double *first, double *second) {
         if (b[j] < *first && b[j] > *second) *second = b[j];
     }
 }
+/* The largest of m elements below p, less the origin, or `least` if that is more. */
+static double largest_below(const double *x, int64_t m, double p, double origin, double least) {
+    real top = all(least);
+    for (int64_t j = 0; j < m; j += LANES) {
+        real v = get(x + j, m - j < LANES ? (int)(m - j) : LANES, -INFINITY);
+        top = larger(top, select((whole)(v == p), top, v - origin));
+    }
+    return largest_lane(top);
+}
 /* The terms below p, in units of 2^K; counts the copies of p. next: the largest x below it, less the origin. Each block
    has its own units, those of its largest term: the bound of sum() is relative to START. */
 static words sum_below(const row *r, double p, double origin, double next, real K, double *copies) {
@@ -49,21 +58,17 @@ static words sum_below(const row *r, double p, double origin, double next, real 
     for (int64_t i = 0, m; i < r->n; i += m) {
         m = r->n - i < BLOCK - LANES ? r->n - i : BLOCK - LANES;
         const double *x = elements(r, i, m, room);
-        real top = all(next - FAR);
+        double first = m == r->n ? next : largest_below(x, m, p, origin, next - FAR);
+        real K_here = shift_of(all(first)), magic = magic_of(K_here), lowest = all(first - FAR), highest = all(first);
+        words S = {all(START), all(0)};
         for (int64_t j = 0; j < m; j += LANES) {
             real v = get(x + j, m - j < LANES ? (int)(m - j) : LANES, -INFINITY);
             whole equal = (whole)(v == p);
-            top = larger(top, select(equal, top, v - origin));
-            *copies += __builtin_popcount(bits_of(equal));
-        }
-        double first = largest_lane(top);
-        real K_here = shift_of(all(first)), magic = magic_of(K_here), lowest = all(first - FAR);
-        words S = {all(START), all(0)};
-        for (int64_t j = 0; j < m; j += LANES) {
-            real v = get(x + j, m - j < LANES ? (int)(m - j) : LANES, -INFINITY) - origin;
-            term e = exponential(larger(lowest, v), magic, 1);
-            e.t = select((whole)(v == p - origin), all(0), zero_below(e.t, v, lowest));
+            v -= origin;
+            term e = exponential(smaller(highest, larger(lowest, v)), magic, 1);
+            e.t = select(equal, all(0), zero_below(e.t, v, lowest));
             sum(&S, e, 1);
+            *copies += __builtin_popcount(bits_of(equal));
         }
         S.high -= START;
         total = add(total, scaled(sum_of_lanes(S), all(power_of_two(K_here[0] - K[0]))));
