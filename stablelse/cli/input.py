@@ -77,6 +77,8 @@ def job_of(request: Request, function: Function, values_alone: bool) -> Job:
     usual = [Method.EXACT] if values_alone else USUAL
     formulas = WEIGHTED if request.weights else FORMULAS
     tried = candidates(function, methods or usual, shifts, formulas)
+    if request.shift and not any(each.shift for each in tried):
+        raise typer.BadParameter("--shift needs a method that has one: add --method shifted")
     if request.steps and not any(each.formula for each in tried):
         having = ", ".join(m.value for m in methods_of(function) if m is not Method.EXACT)
         raise typer.BadParameter(f"--steps needs a method that has steps: {having}")

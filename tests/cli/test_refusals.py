@@ -288,6 +288,11 @@ REFUSED = [
     ("lse 1 --steps --all", "--all is for the table"),
     ("lse -f - -f -", "standard input can be read only once"),
     ("lse --mask", "'--mask' requires an argument (see stablelse lse --help)"),
+    ("lse 1 -q --shift 0", "--shift needs a method that has one: add --method shifted"),
+    ("softmax 1 --shift 0 -o p.npy", "--shift needs a method"),
+    ("lse 1 --method naive --shift max", "--shift needs a method"),
+    ("nll 1 --label 0 --format csv --reduction sum", "CSV has a row ... leave out --reduction"),
+    ("nll 1 --label 0 --steps --class-weights y", "each vector's own loss ... --class-weights"),
     # guards that could not fail
     ("lse 1 --method shifted --fail-on naive:nan", "'naive:nan': choose from shifted"),
     ("lse 1 --fail-on shifted-float32:nan", "'shifted-float32:nan' ... naive, shifted"),
