@@ -350,7 +350,7 @@ _TABLE = "[tool.stablelse]\n"
         ("src", _TABLE + "rules = 1", 2, "", "rules: only the lists exclude and rules are known"),
         ("src", "tool = ", 2, "", "pyproject.toml: Invalid value"),
         ("nowhere", "", 2, "", "nowhere does not exist: name files or folders"),
-        ("src --rule LSE999", "", 2, "", "'LSE999' (did you mean LSE009?): choose from LSE001"),
+        ("src --rule lse001", "", 2, "", "'lse001' (did you mean LSE001?): choose from LSE001"),
         ("src --fix --diff", "", 2, "", "leave out --fix"),
         ("src bad", "", 2, _LINE, "cannot read bad/binary.py, line 1: invalid or missing encoding"),
         ("bad", "", 2, "", "cannot read bad/unfinished.py, line 1: '(' was never closed"),
