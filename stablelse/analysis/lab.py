@@ -112,7 +112,10 @@ class State:
     def dragged(self, at: float, is_shift: bool) -> State:
         """Return the state with the selected number there, or its distance from the shift."""
         at = float(f"{at:.{2 + (abs(at) >= 100)}g}")  # a place on a screen has few digits
-        return replace(self, shift=self.x[self.selected] - at) if is_shift else self.set(at)
+        shift = self.x[self.selected] - at
+        if is_shift and isfinite(shift):
+            return replace(self, shift=shift)
+        return self if is_shift else self.set(at)
 
     def at_threshold(self, direction: int) -> State:
         """Return the state with the selected number at the next threshold up (1) or down (-1)."""

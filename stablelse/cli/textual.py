@@ -23,6 +23,7 @@ from stablelse.readers.blocks import ReadError
 from stablelse.readers.literals import parse_numbers
 from stablelse.render.export import to_svg
 from stablelse.render.lab import HELP, KEYS, broken_text, command_text, status_text
+from stablelse.render.layout import NARROWEST
 from stablelse.render.numbers import number_text
 from stablelse.render.ruler import GUTTER, Axis
 from stablelse.render.screen import Screen
@@ -135,9 +136,14 @@ class Lab(App[State]):
             used += len(lines)
         self.query_one("#status", Static).update(Text(f" {note or status_text(state)}", "bold"))
 
+    @property
+    def columns(self) -> int:
+        """The width of the picture; a narrower terminal shows a part of it."""
+        return max(self.size.width, NARROWEST)
+
     def lines(self, screen: Screen) -> list[Text]:
         """Return the lines of a part of the screen."""
-        options = self.console.options.update(width=self.size.width)
+        options = self.console.options.update(width=self.columns)
         lines: list[Any] = list(screen.__rich_console__(self.console, options))
         return [line for text in lines[:-1] for line in text.split()]  # a blank line is the last
 
@@ -168,7 +174,9 @@ class Lab(App[State]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take the numbers that were typed, or say what is wrong with them."""
         try:
-            typed = parse_numbers(event.value.replace(",", " ").split())
+            if not (words := event.value.replace(",", " ").split()):
+                raise ReadError("give at least one number")
+            typed = parse_numbers(words)
         except ReadError as error:
             self.query_one("#status", Static).update(Text(f" {printable(str(error))}", "bold red"))
             return
@@ -237,7 +245,7 @@ class Lab(App[State]):
 
     def drag(self, event: events.MouseEvent, take: bool = False) -> None:
         """Select the nearest point, or move the held one to the mouse."""
-        axis = Axis(find_format(self.state.format), self.size.width)
+        axis = Axis(find_format(self.state.format), self.columns)
         cell, is_shift = int(event.x) - GUTTER, self.dragged == 2
         if take:
             points = self.state.exponents if is_shift else self.state.x

@@ -121,6 +121,11 @@ def test_numbers_are_edited_in_place():
     assert lab.state == START
     assert "not a number" in lab.seen[-2]
     assert played(START, "enter", "end", *" 7", "escape").state == START
+    assert "at least one number" in played(START, "enter", "end", "ctrl+u", "enter").seen[-2]
+
+
+def test_a_tiny_terminal_shows_a_part():
+    assert played(START, "up", size=(10, 3)).state != START
 
 
 def dragging(line, begin, end):
@@ -140,6 +145,7 @@ def test_the_mouse_drags_a_point_and_the_shift():
     assert state.shift == "max"
     odd = State((math.nan, 1000.0, math.inf))
     assert set(odd.x[1:]) - set(played(odd, act=dragging(1, 70, 40)).state.x)
+    assert State((math.inf,)).dragged(3, True).shift == "max"
     state = played(START, act=dragging(2, 43, 60)).state
     assert state.x == START.x
     assert state.a < 1000
