@@ -60,7 +60,8 @@ def _result_dtype(x: Any) -> np.dtype[Any]:
 
 def _exactly(block: Array, name: str, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Return a function of whole vectors."""
-    return apply(name, partial(evaluate, name), block, axes or None, keepdims=keepdims).value
+    along = axes if block.ndim else None
+    return apply(name, partial(evaluate, name), block, along, keepdims=keepdims).value
 
 
 class _Slab:

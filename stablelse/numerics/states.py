@@ -220,7 +220,7 @@ def elements(
 ) -> tuple[Array, Array]:
     """Compute a function of pieces of vectors, shape (m, n); also return what is in doubt."""
     compiled, x = kernel.load(), exact.for_kernel(rows, format_)
-    if compiled is None or x is None:
+    if compiled is None or x is None or not rows.size:
         return elements_closely(function, rows, states, format_)
     values, number = np.empty(rows.shape, format_.dtype), exact.NAMES.index(function.value)
     jobs = _jobs(*x.shape)

@@ -14,7 +14,7 @@ from stablelse.numerics.formats import FORMATS  # noqa: E402
 RNG = np.random.default_rng(3)
 X = RNG.normal(0, 100, (4, 20, 5))
 CHUNKS = [(4, 20, 5), (1, 7, 5), (2, 3, 1), ((1, 3), (20,), (2, 2, 1))]
-AXES = [None, 0, (0, 1), -1, (2, 0)]
+AXES = [None, 0, (0, 1), -1, (2, 0), ()]
 
 
 def kept(x, axis):
@@ -44,6 +44,13 @@ def test_every_format_has_the_bits_of_arrays(name, chunk, scale):
         found, expected = function(cut, 1).compute(), function(x, 1)
         assert found.dtype == x.dtype
         assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("function", [logsumexp, softmax, log_softmax])
+def test_a_chunk_may_turn_out_to_be_empty(function):
+    x = np.array([1.0, 2, 3, -1, -2, -3, 4])
+    cut = da.from_array(x, 3)
+    assert np.array_equal(function(cut[cut > 0]).compute(), function(x[x > 0]))
 
 
 def test_integers():
