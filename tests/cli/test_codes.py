@@ -151,37 +151,6 @@ def test_too_little_memory_is_one_line(mebibytes, process, tmp_path):
     assert re.fullmatch("stablelse: error: out of memory[^\n]*\n", done.stderr)
 
 
-COMMANDS = [
-    ["-c", "from stablelse.cli.main import main\nmain()", "limits", "--output", "limits.txt"],
-    ["-m", "stablelse", "softmax", "--quiet"],  # waits for input
-]
-
-
-@pytest.mark.parametrize("args", COMMANDS, ids=["limits", "softmax"])
-@pytest.mark.parametrize("times", [1, 2])
-def test_an_interrupt_ends_it_at_any_moment(args, times, environment, tmp_path):
-    """130, and nothing of ours on stderr; it may come before Python, or after the end."""
-    for turn in range(8):
-        with subprocess.Popen(
-            [sys.executable, *args],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=tmp_path,
-            env=environment,
-        ) as process:
-            time.sleep(0.045 * turn)
-            for _ in range(times):
-                process.send_signal(signal.SIGINT)
-            code = process.wait(timeout=30)
-            err = process.stderr.read().decode()
-        # Before the package begins, Python itself exits with 1.
-        expected = {130, -signal.SIGINT, 1 if "stablelse" not in err else 130}
-        assert code in expected | (set() if "softmax" in args else {0}), err
-        assert "stablelse/" not in err
-        assert {path.name for path in tmp_path.iterdir()} <= {"limits.txt"}
-
-
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("command", ["demo", "lab"])

@@ -2,12 +2,9 @@
 
 import json
 import os
-import re
 import select
-import signal
 import subprocess
 import sys
-import time
 
 import mpmath
 import numpy as np
@@ -45,30 +42,6 @@ def test_methods_that_are_asked_for(run):
 def test_steps_of_a_long_vector_are_still_told(run):
     done = run("lse", "--steps", "--method", "naive", "--format", "csv", stdin=LONG[:80_000])
     assert done.out.count("\n") > 3 * LONG[:80_000].count(b"\n") > 30_000
-
-
-def test_interrupted_nothing_is_left(environment, tmp_path):
-    spool, target = tmp_path / "spool", tmp_path / "out"
-    spool.mkdir()
-    target.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-m", "stablelse", "softmax", "--output", "p.npy"],
-        cwd=target,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment | {"TMPDIR": str(spool)},
-    ) as process:
-        process.stdin.write(LONG * 40)
-        process.stdin.flush()
-        time.sleep(2)
-        process.send_signal(signal.SIGINT)
-        err = process.stderr.read().decode()
-        assert process.wait(timeout=5) == 130
-        process.stdin.close()
-    assert re.fullmatch(
-        r"stablelse: interrupted after [\d,]+ numbers, [\d.]+ [kM]?B, in standard input\n", err
-    )
-    assert [*spool.iterdir(), *target.iterdir()] == []
 
 
 def test_many_rows_are_counted_and_some_of_them_shown(run, golden):
