@@ -156,7 +156,7 @@ def commands_end_well(case: Case) -> None:
         return
     has_colour = re.search("--color|FORCE_COLOR|TTY_|lint", str(case))
     ends_well(code, "" if has_colour else out, err)
-    is_silent = re.search("'(-o|--output|-q|--quiet|--fail-on|lint)", f"{case.args}")
+    is_silent = re.search("'(-o|--output|-q|--quiet|--fail-on|lint|lab)", f"{case.args}")
     assert code or out or is_silent
     assert not any(name.startswith(".stable") for name in left)
     if out and "--json" in case.args:
