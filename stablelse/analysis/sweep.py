@@ -243,8 +243,12 @@ def _checked_range(offset: tuple[float, float] | None, scale: tuple[float, float
     """Return the range of t; the ends must be finite, in order, and for a scale positive."""
     if offset is not None and scale is not None:
         raise ChoiceError("x is moved or stretched, not both: give an offset or a scale")
-    start, end = scale or offset or OFFSETS
-    range_ = Range(Motion.OFFSET if scale is None else Motion.SCALE, float(start), float(end))
+    given = offset if scale is None else scale
+    try:
+        start, end = map(float, OFFSETS if given is None else given)
+    except (TypeError, ValueError):
+        raise ChoiceError(f"the range of t must be two numbers, not {given!r}") from None
+    range_ = Range(Motion.OFFSET if scale is None else Motion.SCALE, start, end)
     if not (np.isfinite(start) and np.isfinite(end)):
         raise ChoiceError(f"the {range_} must have two finite ends")
     if start >= end:

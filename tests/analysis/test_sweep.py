@@ -252,6 +252,9 @@ def test_neighbours_have_the_two_verdicts(x, name, function, where):
     [
         ({"offset": (1, 1)}, "the offset 1:1 is empty"),
         ({"offset": (np.nan, 1)}, "two finite ends"),
+        ({"offset": 5}, "must be two numbers, not 5"),
+        ({"scale": (1, 2, 3)}, "must be two numbers"),
+        ({"offset": np.array([1, 1])}, "the offset 1:1 is empty"),
         ({"scale": (1, 2), "offset": (1, 2)}, "not both"),
         ({"formats": ["float16"], "offset": (1e5, 1e6)}, "float16 has no number in the offset"),
     ],
