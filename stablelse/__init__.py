@@ -8,6 +8,7 @@ __version__ = "0.2.0"
 
 TYPE_CHECKING = False  # the module typing takes longer to load than all of this
 if TYPE_CHECKING:
+    from stablelse import naive
     from stablelse.analysis.compare import compare
     from stablelse.analysis.peers import compare_peers
     from stablelse.analysis.prove import Proof, prove

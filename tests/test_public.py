@@ -1,5 +1,6 @@
 """The public surface: these names, documented, and nothing else."""
 
+import ast
 import inspect
 import re
 
@@ -37,6 +38,12 @@ NAMES = [
 def test_names():
     assert stablelse.__all__ == NAMES
     assert dir(stablelse) == sorted(NAMES)
+
+
+def test_type_checkers_see_every_name():
+    nodes = ast.walk(ast.parse(inspect.getsource(stablelse)))
+    seen = [alias.name for n in nodes if isinstance(n, ast.ImportFrom) for alias in n.names]
+    assert {"__version__", *seen} == {*NAMES}
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - {"__version__", "naive"}))
