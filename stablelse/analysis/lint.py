@@ -37,20 +37,7 @@ Found = list[LintFinding | LintError]
 
 
 def lint(source: str, path: str = "<source>") -> Found:
-    """Find naive formulas in Python source, or in a notebook if the path ends in .ipynb.
-
-    Parameters
-    ----------
-    source : str
-        The text of the file. It is parsed, never run.
-    path : str
-        The name to report.
-
-    Returns
-    -------
-    list of LintFinding or LintError
-        In the order of the lines; an error for each piece that cannot be parsed.
-    """
+    """Find naive formulas in Python or a notebook (.ipynb), and what cannot be parsed, in order."""
     if HINT.search(source.encode(errors="replace")) is None:
         return []
     modules: dict[str, str] = {}

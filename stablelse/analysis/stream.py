@@ -400,18 +400,7 @@ class StreamState:
         return self
 
     def merge(self, other: StreamState) -> StreamState:
-        """Add all numbers of another state; they follow those of this one.
-
-        Parameters
-        ----------
-        other : StreamState
-            For the same formats; it is not changed.
-
-        Returns
-        -------
-        StreamState
-            Itself.
-        """
+        """Take in another state for the same formats, whose numbers follow; return itself."""
         mine, others = (([s.format for s in state.sides], state.plain) for state in (self, other))
         if mine != others:
             raise ValueError("only streams of the same formats and methods can be merged")
