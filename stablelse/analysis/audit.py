@@ -96,11 +96,6 @@ class Audit(Displayed):
     histogram: tuple[Class, ...] = tuple(Class(edge, 0) for edge in EDGES)
     worst: tuple[Judged, ...] = ()
 
-    @property
-    def share(self) -> float:
-        """The share of misrounded numbers."""
-        return self.misrounded / self.numbers
-
     def update(
         self,
         x: Array,

@@ -275,6 +275,8 @@ def _is_grid(x: Term) -> bool:
     match x:
         case Term("mul" | "div", parts):
             return any(map(_is_grid, parts))
+        case Term("add", parts):
+            return all(map(_is_grid, parts))
         case Term("neg" | "sub" | "pow" | "abs", (y, *_)):
             return _is_grid(y)
     return x.op == "grid"

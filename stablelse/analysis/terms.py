@@ -67,7 +67,7 @@ _NAMES = {
     "abs": "abs absolute fabs square norm",
     "bounded": "clip clamp clip_by_value hardtanh minimum min amin fmin nanmin tanh logsigmoid "
     "log_sigmoid log_expit erf",
-    "grid": "arange range linspace",
+    "grid": "arange range linspace meshgrid mgrid ogrid",
     "loss": "cross_entropy CrossEntropyLoss nll_loss NLLLoss binary_cross_entropy_with_logits "
     "BCEWithLogitsLoss sigmoid_cross_entropy_with_logits softmax_cross_entropy_with_logits "
     "sparse_softmax_cross_entropy_with_logits",
@@ -75,6 +75,7 @@ _NAMES = {
     "sub": "subtract sub",
     "mul": "multiply mul",
     "div": "divide div true_divide",
+    "pow": "pow power",
     "neg": "negative neg",
     "same": "array asarray asanyarray detach float double half clone contiguous to astype view "
     "reshape unsqueeze squeeze expand_dims item numpy cpu cuda flatten ravel transpose permute "
@@ -86,7 +87,7 @@ _OPS = {name: op for op, names in _NAMES.items() for name in names.split()}
 #: How many arguments matter of operations that need them.
 _ARITIES = {
     **dict.fromkeys(("exp", "expm1", "log", "log1p", "sum", "neg"), 1),
-    **dict.fromkeys(("add", "sub", "mul", "div"), 2),
+    **dict.fromkeys(("add", "sub", "mul", "div", "pow"), 2),
     "where": 3,
 }
 
@@ -201,8 +202,9 @@ class Reader:
     def _bind(self, target: ast.expr, value: Term) -> None:
         """Keep what a name stands for; a pair of names may get a pair of values."""
         if isinstance(target, (ast.Tuple, ast.List)):
-            # values, indices = x.max(dim)
-            values = [value] if value.op == "max" else value.args if value.op == "tuple" else ()
+            # values, indices = x.max(dim); rows, columns = np.mgrid[:m, :n]
+            shared = {"max": [value], "grid": [value] * len(target.elts), "tuple": value.args}
+            values = shared.get(value.op, ())
             for each, part in zip_longest(target.elts, values[: len(target.elts)]):
                 if part is None:
                     self.visit(each)
@@ -242,8 +244,10 @@ class Reader:
         if name in self._env:
             return self._env[name]
         inner: Term = self.visit(node.value)
-        is_view = node.attr in ("T", "mT", "data", "values", "real")
-        return inner if is_view else Term("unknown", name=name or self.text(node))
+        if node.attr in ("T", "mT", "data", "values", "real"):
+            return inner
+        is_grid = _OPS.get(node.attr) == "grid"
+        return Term("grid" if is_grid else "unknown", name=name or self.text(node))
 
     def _tuple(self, node: ast.Tuple | ast.List) -> Term:
         return self._made("tuple", [self.visit(each) for each in node.elts], node)
@@ -284,10 +288,7 @@ class Reader:
         """Return the term of each item, which stands for all of them."""
         outside = dict(self._env)
         for generator in node.generators:
-            items = self.visit(generator.iter)
-            self.visit(generator.target)
-            if isinstance(generator.target, ast.Name):
-                self._env[generator.target.id] = items
+            self._bind(generator.target, self.visit(generator.iter))
             for test in generator.ifs:
                 self.visit(test)
         item: Term = self.visit(node.elt)

@@ -59,7 +59,8 @@ def _counts(audit: Audit, glyphs: Glyphs) -> Iterator[Text]:
         yield Text.assemble((f" {glyphs.good} every number is correctly rounded", "bold green"))
         return
     mark, style = (glyphs.bad, "bold red") if audit.broken else (glyphs.fair, "bold yellow")
-    share, most = rough_text(100 * audit.share), _ulps(audit.ulps, glyphs)
+    share = rough_text(100 * audit.misrounded / audit.numbers)
+    most = _ulps(audit.ulps, glyphs)
     yield Text.assemble(
         (f" {mark} ", style), f"{audit.misrounded:,} misrounded ({share} %), at most {most} ulp off"
     )
