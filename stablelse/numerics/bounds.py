@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import Array, Format, check_arithmetic
 from stablelse.numerics.formulas import Formula, Method
 from stablelse.numerics.functions import Function
 
@@ -246,6 +246,7 @@ def limits(n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: b
 
     This assumes that NumPy's exp and log are as good as `ElementaryErrors`: tested, not proved.
     """
+    check_arithmetic()
     c, u, eta = ElementaryErrors.of(inner), inner.unit_roundoff, float(inner.smallest_subnormal)
     g = expm1((c.exp + ceil(log2(n))) * u)
     lost = n * c.exp * eta * (1 + g)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics.formats import FORMATS, Array, Format, context
+from stablelse.numerics.formats import FORMATS, Array, Format, check_arithmetic, context
 
 Pair = tuple[Array, Array]
 Triple = tuple[Array, Array, Array]
@@ -388,23 +388,6 @@ class Approximation(NamedTuple):
         values = (exact, 0.0, 0.0, 0.0, 0)
         pairs = zip(values, self, strict=True)
         return Approximation(*(np.where(some, value, part) for value, part in pairs))
-
-
-def check_arithmetic() -> None:
-    """Raise an error unless this thread rounds to nearest, with subnormal numbers.
-
-    Other libraries may change that: with fesetround, or because they are built with -ffast-math.
-    """
-    one, ulp, tiny = np.array([1.0, -1.0]), 2.0**-52, np.array([2.0**-1022, 2.0**-1074])
-    rounds = ((one + one * (0.75 * ulp)) - one == one * ulp) & (one + one * (0.25 * ulp) == one)
-    # Multiply by 2**1000: where subnormal numbers count as 0, they also compare equal to 0.
-    keeps = (tiny * [0.5, 1.0]) * 2.0**1000 == [2.0**-23, 2.0**-74]
-    if not (rounds.all() and keeps.all()):
-        raise FloatingPointError(
-            "this thread does not round to nearest with subnormal numbers, so results could be "
-            "wrong: another library has switched that (fesetround, or a build with -ffast-math); "
-            "switch it back, or compute in a new process without that library"
-        )
 
 
 def settle(a: Approximation, format_: Format) -> tuple[Array, Array, Array]:

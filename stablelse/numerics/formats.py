@@ -150,6 +150,23 @@ def _float32_rounded_to_odd(x: Array) -> Array:
     return rounded
 
 
+def check_arithmetic() -> None:
+    """Raise an error unless this thread rounds to nearest, with subnormal numbers.
+
+    Other libraries may change that: with fesetround, or because they are built with -ffast-math.
+    """
+    one, ulp, tiny = np.array([1.0, -1.0]), 2.0**-52, np.array([2.0**-1022, 2.0**-1074])
+    rounds = ((one + one * (0.75 * ulp)) - one == one * ulp) & (one + one * (0.25 * ulp) == one)
+    # Multiply by 2**1000: where subnormal numbers count as 0, they also compare equal to 0.
+    keeps = (tiny * [0.5, 1.0]) * 2.0**1000 == [2.0**-23, 2.0**-74]
+    if not (rounds.all() and keeps.all()):
+        raise FloatingPointError(
+            "this thread does not round to nearest with subnormal numbers, so results could be "
+            "wrong: another library has switched that (fesetround, or a build with -ffast-math); "
+            "switch it back, or compute in a new process without that library"
+        )
+
+
 def ratio(value: Any) -> tuple[int, int]:
     """Return a scalar of any format, or a Decimal, as a ratio of integers, exactly."""
     # ml_dtypes' scalars have no as_integer_ratio, but float64 holds them exactly.

@@ -42,11 +42,10 @@ from stablelse.numerics.doubleword import (
     ARITHMETIC_ERROR,
     Approximation,
     Pair,
-    check_arithmetic,
     settle,
     two_sum,
 )
-from stablelse.numerics.formats import Array, Format, nearest, ratio
+from stablelse.numerics.formats import Array, Format, check_arithmetic, nearest, ratio
 from stablelse.numerics.reference import Sums
 from stablelse.numerics.rows import Rows, bands
 from stablelse.numerics.targets import LossInputs, Targets, loss_inputs

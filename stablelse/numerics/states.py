@@ -22,8 +22,8 @@ import numpy as np
 from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.decimals import Sum, Term, as_decimal
-from stablelse.numerics.doubleword import Approximation, check_arithmetic, settle, two_sum
-from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.doubleword import Approximation, settle, two_sum
+from stablelse.numerics.formats import FORMATS, Array, Format, check_arithmetic
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
 from stablelse.numerics.rows import bands

@@ -165,6 +165,7 @@ BY_NUMPY = {
     "losses": lambda x: stablelse.nll(x, [0, 1], axis=1),
     "gradients": lambda x: stablelse.nll_grad(x, [0, 1], axis=1),
     "states": lambda x: stablelse.RunningLogSumExp().update(x[0]).result(),
+    "a scan": lambda x: stablelse.scan(x),
 }
 
 
