@@ -285,8 +285,9 @@ def why(facts: Facts) -> str:
     """Return what happened to a method, and why."""
     result = facts.result
     harmful = [finding for finding in result.findings if not finding.harmless]
+    # the first trouble; without one, a result with few digits, or else the costliest loss
     ruins = [finding for finding in harmful if finding.kind not in LOSSES]
-    # the first trouble, or else the costliest loss
+    ruins.sort(key=lambda f: f.kind is FindingKind.SUBNORMAL)
     culprit = next(iter(ruins or sorted(harmful, key=lambda f: -(f.bits_lost or 0))), None)
     if result.verdict is Verdict.RIGHT:
         return f"{_right_text(facts)}. {_comfort(facts)}".rstrip()
@@ -332,7 +333,7 @@ def _digits(facts: Facts) -> str:
     if worst is None or facts.exact is None:
         return "an entry has no right digit" if is_fair else digits
     value, exact = np.ravel(result.value)[worst], facts.exact[worst]
-    if right == 0 and 0 < abs(value - exact) < abs(exact):
+    if right == 0 and 0 < 2 * abs(value - exact) <= abs(exact):
         digits = "only its size is about right"
     if not np.ndim(result.value):
         return digits
@@ -347,10 +348,12 @@ def _others(facts: Facts) -> str:
     """Return how good the other entries are if some entries lost all digits."""
     good = facts.right[facts.right > 0]
     if not len(good):
-        return ", but the error is small next to the largest entry"
+        return ", but the error is smaller than the largest entry"
     least, most = int(good.min()), all_digits(facts.format)
-    digits = f"all {most} digits" if least == most else f"{counted(least, 'digit')} or more"
-    are = "is" if len(good) == 1 else "are"
+    are, its = ("is", "its") if len(good) == 1 else ("are", "their")
+    digits = f"{counted(least, 'digit')} or more"
+    if least == most:
+        digits = f"all {most} digits" if most > 1 else f"{its} only digit"
     return f"; {len(good):,} of {len(facts.right):,} entries {are} right to {digits}"
 
 
