@@ -9,19 +9,8 @@ import numpy as np
 
 from stablelse.analysis import Place
 from stablelse.analysis.findings import Findings, judge, measured
-from stablelse.analysis.results import (
-    LOSSES,
-    VERDICTS,
-    Comparison,
-    MethodResult,
-    Verdict,
-)
-from stablelse.numerics.bounds import (
-    ElementaryErrors,
-    bound_of,
-    coefficients,
-    logsumexp_of,
-)
+from stablelse.analysis.results import LOSSES, VERDICTS, Comparison, MethodResult, Verdict
+from stablelse.numerics.bounds import ElementaryErrors, bound_of, coefficients, logsumexp_of
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import (
     FORMULAS,

@@ -34,13 +34,7 @@ import numpy as np
 
 from stablelse.analysis.results import DIGIT, VERDICTS, Finding, FindingKind, Verdict
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas import (
-    REDUCTIONS,
-    Evaluation,
-    Kind,
-    Operation,
-    pairwise_sum,
-)
+from stablelse.numerics.formulas import REDUCTIONS, Evaluation, Kind, Operation, pairwise_sum
 from stablelse.numerics.functions import Function, correct_digits, relative_error, ulp_error
 
 # ---- What went wrong

@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.findings import (
-    UNDERFLOWS,
-    Departure,
-    find_in_part,
-    measured,
-    overflow,
-)
+from stablelse.analysis.findings import UNDERFLOWS, Departure, find_in_part, measured, overflow
 from stablelse.analysis.results import (
     VERDICTS,
     Comparison,
@@ -32,21 +26,10 @@ from stablelse.analysis.results import (
 )
 from stablelse.numerics.bounds import RUNNING, ElementaryErrors, bound_of, coefficients
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import (
-    NAIVE,
-    SHIFTED,
-    Formula,
-    Method,
-    evaluate_part,
-)
+from stablelse.numerics.formulas import NAIVE, SHIFTED, Formula, Method, evaluate_part
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import find_formats, real_numbers
-from stablelse.numerics.running import (
-    PIECE,
-    RunningLogSumExp,
-    RunningNaive,
-    RunningShifted,
-)
+from stablelse.numerics.running import PIECE, RunningLogSumExp, RunningNaive, RunningShifted
 from stablelse.numerics.states import Whole
 
 if TYPE_CHECKING:

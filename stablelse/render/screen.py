@@ -10,14 +10,7 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.results import (
-    LOSSES,
-    Comparison,
-    Finding,
-    MethodResult,
-    Steps,
-    Verdict,
-)
+from stablelse.analysis.results import LOSSES, Comparison, Finding, MethodResult, Steps, Verdict
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.formulas import Kind, Method
