@@ -53,48 +53,21 @@ class Class(NamedTuple):
 
 @dataclass(eq=False)
 class Audit(Displayed):
-    """How good numbers are that somebody else computed; more come with `update`, in stacks.
+    """How good numbers are that somebody else computed; more come with `update`, in stacks."""
 
-    Attributes
-    ----------
-    function : Function or LossFunction
-        What they should be.
-    source : str or None
-        The file of the logits, if there was one.
-    format : str
-        The floating-point format in which they are graded; logits are rounded to it first.
-    rows, numbers : int
-        How many rows and numbers there were.
-    misrounded, broken : int
-        How many numbers are not the nearest of the format, and how many are infinite or NaN where
-        the exact one is not, or have no right digit.
-    ulps : float
-        The largest error, in units in the last place of the exact number.
-    digits : float
-        How many significant decimal digits are right in the worst number.
-    nats : float
-        The largest error of a logarithm: of p for softmax, of the number itself otherwise.
-    outside : int
-        How many ratios of probabilities, e to the power of that error, are not within `RATIOS`.
-    histogram : tuple of Class
-        The numbers by their errors.
-    worst : tuple of Judged
-        The worst number of each of the worst rows.
-    """
-
-    function: Function | LossFunction
-    source: str | None = field(default=None, init=False)
-    format: str
+    function: Function | LossFunction  # what they should be
+    source: str | None = field(default=None, init=False)  # the file of the logits
+    format: str  # in which they are graded; logits are rounded to it first
     rows: int = 0
     numbers: int = 0
-    misrounded: int = 0
-    broken: int = 0
-    ulps: float = 0.0
-    digits: float = np.inf
-    nats: float = 0.0
-    outside: int = 0
+    misrounded: int = 0  # not the nearest of the format
+    broken: int = 0  # infinite or NaN where the exact one is not, or without a right digit
+    ulps: float = 0.0  # the largest error, in units in the last place of the exact number
+    digits: float = np.inf  # significant decimal digits that are right in the worst number
+    nats: float = 0.0  # the largest error of a logarithm: of p for softmax, of the number otherwise
+    outside: int = 0  # ratios of probabilities, e to the power of that error, not within `RATIOS`
     histogram: tuple[Class, ...] = tuple(Class(edge, 0) for edge in EDGES)
-    worst: tuple[Judged, ...] = ()
+    worst: tuple[Judged, ...] = ()  # the worst number of each of the worst rows
 
     def update(
         self,
