@@ -103,8 +103,9 @@ class Segment(NamedTuple):
     """A stretch of t on which a method in a format has one verdict.
 
     If the verdict changes, two neighbours in the format are the `last` of one segment and the
-    `first` of the next. The verdict holds at both, and at every t that was tried in between. If it
-    is lost digits, some results may be better by chance, over at most a 200th of the range.
+    `first` of the next. The verdict holds at both, and at every t that was tried in between; but if
+    it is lost digits, some of these results may be better by chance, over at most a 200th of the
+    range.
     """
 
     format: str  # The format of x, t, the moved x, and every operation

@@ -296,15 +296,13 @@ def proof_rows(proof: Proof) -> Iterator[dict[str, Any]]:
     """Yield a row per format, line and element, or a row per line without numbers."""
     names = ("function", "source", "row", "column", "n")
     own = {name: record(getattr(proof, name)) for name in names}
-    for result in proof.results or (None,):
-        for index, equation in enumerate(_equation_records(proof)):
-            cells = {"line": equation.pop("number")} | equation
-            if result is None:
-                yield own | cells
-                continue
-            shift = {"format": result.format, "shift": result.shift, "a": number_text(result.a)}
-            line = result.lines[index]
-            yield from (own | shift | cells | _row_cells(line, row) for row in line.rows)
+    for equation in () if proof.results else _equation_records(proof):
+        yield own | {"line": equation.pop("number")} | equation
+    for result in proof.results:
+        shift = {"format": result.format, "shift": result.shift, "a": number_text(result.a)}
+        for line, equation in zip(result.lines, _equation_records(proof), strict=True):
+            cells = own | shift | {"line": equation.pop("number")} | equation
+            yield from (cells | _row_cells(line, row) for row in line.rows)
 
 
 def _row_cells(line: Line, row: Row) -> dict[str, Any]:
