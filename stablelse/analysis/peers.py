@@ -157,9 +157,10 @@ class OwnPeer(Peer):
             module = module_from_spec(spec)
             sys.modules[spec.name] = module  # data classes look for their module there
             spec.loader.exec_module(module)
-        if not hasattr(module, self.title):
-            raise UnsupportedError(f"{self.module} has no {self.title}")
-        return of_rows(getattr(module, self.title))
+        name = self.name.rpartition(":")[2]
+        if not hasattr(module, name):
+            raise UnsupportedError(f"{self.module} has no {name}")
+        return of_rows(getattr(module, name))
 
     def function(self, package: Any, task: Task) -> Callable[..., Any]:
         """Return the function that was loaded."""
@@ -242,7 +243,9 @@ PEERS = (
 
 def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]]:
     """Return the libraries of these names, or all that are installed, and the missing packages."""
-    own = [OwnPeer.of(name) for name in names if ":" in name]
+    own = [OwnPeer.of(name) for name in dict.fromkeys(names) if ":" in name]
+    titles = Counter(peer.title for peer in own)
+    own = [peer._replace(title=peer.name) if titles[peer.title] > 1 else peer for peer in own]
     named = {name for name in names if ":" not in name}
     known = {name: peer for peer in PEERS for name in (peer.name, peer.package)}
     for name in sorted(named):

@@ -132,6 +132,11 @@ def test_functions_of_the_user(home, run):
     done = run("peers", "1", "2", "--function", "softmax", "--peer", f"{home}:softmax", "--json")
     assert json.loads(done.out)["results"][0]["outcome"] == "right"
     assert run("peers", "--all", "--peer", f"{home}:naive_lse").code == 0
+    own = ["--peer", f"{home}:naive_lse", "--peer", "own_sibling:right_lse"]
+    assert " right_lse " in run("peers", "1", *own, *own).out
+    both = ["--peer", "own_sibling:right_lse", "--peer", f"{home}:right_lse"]
+    titles = [line.split()[1] for line in run("peers", "1", *both).out.splitlines()[2:4]]
+    assert titles == ["own_sibling:right_lse", f"{home}:right_lse"]
 
 
 @pytest.mark.parametrize(
