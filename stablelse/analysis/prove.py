@@ -155,7 +155,6 @@ class Line(NamedTuple):
     """One line of the derivation, with the user's numbers."""
 
     number: int  # The equation's number
-    digits: int  # How many decimal digits both sides needed to be evaluated to the last bit
     verdict: Verdict  # The worst on either side
     ulps: float  # The largest error on either side
     rows: tuple[Row, ...]  # One, or one per element
@@ -341,7 +340,6 @@ def _line(
         )
     return Line(
         number=equation.number,
-        digits=max(value.digits for values in exact for value in values),
         verdict=max((row.verdict for row in rows), key=list(Verdict).index),
         ulps=max(side.ulps for row in rows for side in (row.left, row.right)),
         rows=tuple(rows),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from decimal import MAX_EMAX, Decimal, getcontext, localcontext
+from decimal import MAX_EMAX, Decimal, localcontext
 from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,7 +44,6 @@ class Exact(NamedTuple):
     nearest: Any  # rounded to the format: infinite, or 0, beyond its range
     decimal: Decimal | None
     ball: Ball  # the ball that decided it
-    digits: int  # the precision that was needed
 
 
 def evaluate(sides: Sequence[Operation], x: Array, a: Any, format_: Format) -> list[list[Exact]]:
@@ -170,15 +169,14 @@ def _exact(ball: Ball, rational: Fraction | None, format_: Format) -> Exact | No
     number = decimals.nearest_to(ball, format_) if rational is None else nearest(rational, format_)
     if number is None:
         return None
-    precision = getcontext().prec
     # A format of p bits holds (p - 1) log10 2 decimal digits (Matula 1968).
     held = (format_.significand_bits - 1) * 301 // 1000
     is_normal = bool(format_.smallest_normal <= abs(number) <= format_.largest)
     if rational == 0 or (is_normal and held >= _FEWEST_DIGITS):
-        return Exact(number, None, ball, precision)
+        return Exact(number, None, ball)
     digits = max(_FEWEST_DIGITS, held)
     if rational is None:
         rounded = decimals.decimal_of(ball, digits)
     else:
         rounded = context(digits).divide(Decimal(rational.numerator), Decimal(rational.denominator))
-    return None if rounded is None and not is_normal else Exact(number, rounded, ball, precision)
+    return None if rounded is None and not is_normal else Exact(number, rounded, ball)

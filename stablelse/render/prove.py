@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from stablelse.analysis.prove import FormatProof, Line, Proof, Quantity, Row, Rule
+from stablelse.analysis.prove import FormatProof, Proof, Quantity, Row, Rule
 from stablelse.analysis.results import Verdict
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import (
@@ -302,18 +302,14 @@ def proof_rows(proof: Proof) -> Iterator[dict[str, Any]]:
         shift = {"format": result.format, "shift": result.shift, "a": number_text(result.a)}
         for line, equation in zip(result.lines, _equation_records(proof), strict=True):
             cells = own | shift | {"line": equation.pop("number")} | equation
-            yield from (cells | _row_cells(line, row) for row in line.rows)
-
-
-def _row_cells(line: Line, row: Row) -> dict[str, Any]:
-    return {
-        "element": row.element,
-        "holds": row.holds,
-        "digits": line.digits,
-        "exact": number_text(row.right.exact),
-        "left": number_text(row.left.value),
-        "right": number_text(row.right.value),
-        "ulps": number_text(row.right.ulps),
-        "verdict": row.verdict.value,
-        "why": _why(row, ASCII) if row.origins else "",
-    }
+            for row in line.rows:
+                yield cells | {
+                    "element": row.element,
+                    "holds": row.holds,
+                    "exact": number_text(row.right.exact),
+                    "left": number_text(row.left.value),
+                    "right": number_text(row.right.value),
+                    "ulps": number_text(row.right.ulps),
+                    "verdict": row.verdict.value,
+                    "why": _why(row, ASCII) if row.origins else "",
+                }
