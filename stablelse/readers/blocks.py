@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -233,11 +233,6 @@ def _position(token: str, names: Sequence[str] | None, width: int, source: str) 
 def is_index_name(name: str) -> bool:
     """Whether pandas gives this name to an unnamed index."""
     return _INDEX.fullmatch(name) is not None
-
-
-def index_width(names: Sequence[str]) -> int:
-    """Return how many columns at the beginning, but not all, are an index from pandas or R."""
-    return sum(takewhile(bool, (not name or is_index_name(name) for name in names[:-1])))
 
 
 def choose_key(wanted: str | None, names: Sequence[str], source: str) -> str:

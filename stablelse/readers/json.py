@@ -25,15 +25,22 @@ from stablelse.readers.blocks import (
     quoted,
     unique_keys,
 )
-from stablelse.readers.literals import UNDERFLOWED, BadLiteralError, is_missing, number_reader
+from stablelse.readers.literals import (
+    NOT_ZERO,
+    UNDERFLOWED,
+    BadLiteralError,
+    is_missing,
+    number_reader,
+)
 from stablelse.readers.sources import Source
 from stablelse.readers.text import pieces_of
 
 #: How many numbers a block has; a longer row has its own block.
 _BLOCK_NUMBERS = 1 << 16
 
-#: The most items of one value, each of which takes 150 bytes while it is decoded, and characters.
-_MOST_ITEMS, _MOST_CHARACTERS = 1 << 20, 1 << 25
+#: The most items of one value, each of which takes up to 150 bytes while it is decoded, and
+#: characters. A number takes 32.
+_MOST_ITEMS, _MOST_CHARACTERS = 2_000_000, 1 << 26
 
 #: Deeper than any arrays of logits, and far below Python's recursion limit.
 _MAX_DEPTH = 64
@@ -62,9 +69,11 @@ class Literal(str):
     __slots__ = ()
 
 
-_DECODER = json.JSONDecoder(
-    parse_float=Literal, parse_int=Literal, parse_constant=Literal, object_pairs_hook=unique_keys
-)
+def _number(literal: str) -> float | Literal:
+    """Return a float, or the literal if only that shows whether the value is right."""
+    value = float(literal)
+    is_right = value not in _OFTEN_WRONG or (value == 0 and not NOT_ZERO.match(literal))
+    return value if is_right else Literal(literal)
 
 
 def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
@@ -81,7 +90,7 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
             "array of labels with --label-key"
         )
     rows, offset = _Rows(source.name, options), 0
-    for width, alike in groupby(rows.all(_Values(source).each(options.key)), len):
+    for width, alike in groupby(rows.all(_Values(source, options.dtype).each(options.key)), len):
         most = max(1, _BLOCK_NUMBERS // width)
         while some := list(islice(alike, most)):
             values, missing = np.array(some, options.dtype), None
@@ -101,8 +110,15 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
 class _Values:
     """The values of a text, decoded one by one."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, dtype: Any) -> None:
         self._name = source.name
+        number: Any = _number if np.dtype(dtype) == np.float64 else Literal
+        self._decoder = json.JSONDecoder(
+            parse_float=number,
+            parse_int=number,
+            parse_constant=number,
+            object_pairs_hook=unique_keys,
+        )
         # They end between two tokens, or in a string.
         self._pieces = pieces_of(source, most=_MOST_CHARACTERS, other_end=b",")
         self._text = ""
@@ -138,7 +154,7 @@ class _Values:
         while True:
             place = f"{self._name}, line {self._line}"
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = self._decoder.raw_decode(self._text, self._at)
                 self._advance(end)
                 return value
             except json.JSONDecodeError as error:
@@ -227,7 +243,6 @@ class _Rows:
         self._read_number = number_reader(
             options.dtype, words=options.words, underflowed=self._underflowed
         )
-        self._is_float64 = np.dtype(options.dtype) == np.float64
         self._line = self._row = 1  # of the next vector
         self.is_column: bool | None = None  # unknown before the first number
 
@@ -313,13 +328,13 @@ class _Rows:
         if not cells:
             self._check_missing("has an empty vector")
             return [None]
-        if self._is_float64 and set(map(type, cells)) == {Literal}:
-            numbers = list(map(float, cells))
-            if _OFTEN_WRONG.isdisjoint(numbers):
-                return numbers
+        if set(map(type, cells)) == {float}:
+            return cells
         return [self._number(cell, index) for index, cell in enumerate(cells)]
 
     def _number(self, cell: Any, index: int) -> Any:
+        if type(cell) is float:
+            return cell
         if cell is None or (type(cell) is str and is_missing(cell)):
             self._check_missing("is null" if cell is None else f"is {cell!r}", index)
             return None
@@ -359,7 +374,7 @@ def _path(key: str) -> list[str]:
 def _is_own(value: Any) -> bool:
     """Whether a value is a record that this program printed, alone or in a document."""
     return isinstance(value, dict) and (
-        value.get("schema") == "1" or {"function", "source", "x"} <= value.keys()
+        str(value.get("schema")) in ("1", "1.0") or {"function", "source", "x"} <= value.keys()
     )
 
 
@@ -369,4 +384,4 @@ def _has_numbers(value: Any, depth: int = 0) -> bool:
         items = value if isinstance(value, list) else value.values()
         return depth > _MAX_DEPTH or any(_has_numbers(item, depth + 1) for item in items)
     is_word = isinstance(value, str) and value.lower().lstrip("+-") in ("nan", "inf", "infinity")
-    return is_word or isinstance(value, Literal)
+    return is_word or isinstance(value, (float, Literal))

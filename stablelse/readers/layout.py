@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 from unicodedata import category
 
@@ -14,7 +15,7 @@ from stablelse.readers.blocks import (
     ReadError,
     ReadOptions,
     choose_columns,
-    index_width,
+    is_index_name,
     list_names,
     quoted,
 )
@@ -110,7 +111,9 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
             titles = ["", *titles]
         names = tuple(titles)
     width = len(cells) - is_closed if names is None else len(names)
-    index = range(index_width(names or ()))
+    # Of pandas or R: columns at the beginning, but not all.
+    of_index = (not name or is_index_name(name) for name in (names or ())[:-1])
+    index = range(sum(takewhile(bool, of_index)))
     columns = choose_columns(options, names, width, source, index)
     if columns.left_out and not row[0]:
         raise ReadError(

@@ -30,7 +30,7 @@ SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
 _NOT_FINITE = re.compile(r"([+-]?)1[.,]#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
 
 #: The beginning of a literal that is not zero, but may be read as zero.
-_NOT_ZERO = re.compile(r"[-+]?[0.]*[1-9]")
+NOT_ZERO = re.compile(r"[-+]?[0.]*[1-9]")
 
 #: The note about it.
 UNDERFLOWED = "underflowed to 0 while it was read, before any formula ran"
@@ -152,7 +152,7 @@ def number_reader(
                 value = scalar_type(number)
         if abs(value) == math.inf and any(map(str.isdigit, number)):
             raise _overflow(literal, value, dtype)
-        if value == 0 and _NOT_ZERO.match(number):
+        if value == 0 and NOT_ZERO.match(number):
             underflowed(literal.strip())
         return value
 

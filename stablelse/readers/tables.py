@@ -582,12 +582,9 @@ def write_parquet(stream: Any, groups: Iterable[dict[str, Array]]) -> None:
     pa = _pyarrow("a .parquet file")
     from pyarrow import parquet
 
-    writer = None
-    try:
-        for group in groups:
-            table = pa.table({name: pa.array(column) for name, column in group.items()})
-            writer = writer or parquet.ParquetWriter(stream, table.schema)
+    tables = map(pa.table, groups)
+    first = next(tables)
+    # An open writer would write to the closed file when it is deleted.
+    with parquet.ParquetWriter(stream, first.schema) as writer:
+        for table in chain([first], tables):
             writer.write_table(table)
-    finally:  # an open writer would write to the closed file when it is deleted
-        if writer is not None:
-            writer.close()

@@ -141,6 +141,10 @@ HOSTILE = {
         "x, line 1 has more than 1,048,576 delimiters; ",
     ),
     "a line of megabytes": (lambda: row(b"1.0,"), "x, line 1 is longer than 8 MiB; "),
+    "an array of infinities in JSON": (
+        lambda: b"[" + b"1e999," * 1_999_999 + b"1]",
+        "x, line 1, row 1, number 1: 1e999 overflowed to inf while it was read",
+    ),
     "an array in JSON": (lambda: b"[" + row(b"0,")[:-1] + b"]", "x, line 1: the value that begins"),
     "arrays in JSON": (
         lambda: b'{"a": [' + row(b"[],")[:-2] + b"[]]}",
@@ -152,8 +156,8 @@ HOSTILE = {
     ),
     "nesting in JSON": (lambda: b"[" * 10**7, "x, line 1 is nested too deeply"),
     "keys in JSON": (
-        lambda: json.dumps(dict.fromkeys(map(str, range(600_000)), 0)).encode(),
-        "x, line 1: the value that begins here has more than 1,048,576 items, or ",
+        lambda: json.dumps(dict.fromkeys(map(str, range(1_100_000)), 0)).encode(),
+        "x, line 1: the value that begins here has more than 2,000,000 items, or ",
     ),
     "the magic of bzip2": (lambda: b"XXXX1AY&SY" + bytes(5000), "x is bzip2 data that cannot be"),
     "empty lists": (
@@ -219,7 +223,7 @@ def test_many_items_in_json(text, monkeypatch):
     monkeypatch.setattr("stablelse.readers.text.PIECE_BYTES", 1 << 12)
     monkeypatch.setattr("stablelse.readers.json._MOST_ITEMS", 10_000)
     with pytest.raises(
-        ReadError, match="more than 10,000 items, or 32 MiB; write each vector as an array on"
+        ReadError, match="more than 10,000 items, or 64 MiB; write each vector as an array on"
     ):
         piped(data)
 

@@ -140,7 +140,7 @@ def test_long_lines(monkeypatch):
     blocks = piped(json.dumps(rows).encode())
     assert [row for block in blocks for row in block.values.tolist()] == rows
     with pytest.raises(ReadError, match=r"^x, line 2: the value that begins here has more than"):
-        piped(b"[1]\n[" + b"1," * (1 << 20) + b"1]\n")
+        piped(b"[1]\n[" + b"1," * 2_000_001 + b"1]\n")
     for bad, said in (
         (b"tru", "character 1400002 ('t') is not JSON"),
         (b"\xff", "byte 1400002: 0x"),
