@@ -1,4 +1,4 @@
-"""--save: the picture of the screen, as an image, a page and a text."""
+"""What is shown is the same with --output, without colour, and in --save's pictures."""
 
 import re
 from pathlib import Path
@@ -67,6 +67,24 @@ def test_every_command_is_run():
         "lab",
         "lint",
     }  # without a picture
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_output_and_colour_change_nothing_else(name, shown, coloured, tmp_path):
+    screen, target, terminal = shown(name), tmp_path / "x", {"FORCE_COLOR": "1", "TERM": "xterm"}
+    assert shown(name, "--output", target) == ""
+    assert target.read_text(encoding="utf-8") == screen
+    assert shown(name, encoding="ascii").isascii()
+    colour = re.compile(r"\x1b\[[\d;]*3\dm")
+    assert colour.search(shown(name, **terminal)) or name == "limits"
+    assert not colour.search(shown(name, **terminal, NO_COLOR="1"))
+    assert coloured(name, NO_COLOR="1") == screen
+    assert "[" in screen or coloured(name) == screen
+
+
+@pytest.mark.parametrize("name", ["sweep", "peers", "prove", "limits"])
+def test_a_narrow_screen_keeps_its_margin(name, shown):
+    assert all(line.startswith(" ") for line in shown(name, columns=40).splitlines() if line)
 
 
 @pytest.mark.parametrize("columns", [60, 120])

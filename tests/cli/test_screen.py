@@ -167,6 +167,26 @@ def test_a_long_table_names_the_row_and_the_column_of_its_first_trouble(run):
     assert "standard input, row 20001, column 2 is above" in re.sub(r"\s+", " ", out)
 
 
+_NUMBERS = ["0.1", "-2.2250738585072014e-308", "-720.3", "12.345678901234567"]
+LONG = [
+    *([f, *_NUMBERS, "1e300", "--digits", "full"] for f in ("lse", "softmax", "log-softmax")),
+    *(["prove", f, *_NUMBERS, "1000", "--shift", "-3.25"] for f in ("lse", "softmax")),
+    *(["peers", *_NUMBERS, "--function", f, "--peer", "logaddexp"] for f in ("lse", "softmax")),
+    ["sweep", *_NUMBERS, "--dtype", "float64", "--intervals"],
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("args", LONG, ids=" ".join)
+def test_no_digit_is_cut(args, encoding, run):
+    wide = run(*args, columns=1000, encoding=encoding).out.split()
+    for columns in (40, 80, 120):
+        out = run(*args, columns=columns, encoding=encoding).out
+        assert all(word in out for word in wide if any(letter.isdigit() for letter in word))
+        if columns == 120:
+            assert max(map(len, out.splitlines())) <= columns
+
+
 def test_plain_text_has_no_frames(run):
     out = run("softmax", "1000", "1", "--format", "plain").out
     assert out.isascii()
