@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from itertools import pairwise
 from pkgutil import resolve_name
@@ -408,4 +409,6 @@ def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
     if having:
         verb = "has" if len(having) == 1 else "have"
         return f"{command} has no {name}: {', '.join(having)} {verb} it"
-    return f"{name} is not an option" + (f": did you mean {possible[0]}?" if possible else "")
+    # Typer counts the dashes as letters that agree.
+    close = [each for each in possible or () if get_close_matches(option, [each.lstrip("-")])]
+    return f"{name} is not an option" + (f": did you mean {close[0]}?" if close else "")

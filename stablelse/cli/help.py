@@ -11,8 +11,11 @@ from typing import Any
 
 Row = tuple[str, str]
 
-#: Other names of the functions.
-_SYNONYMS = {"logsumexp": "lse", "log-sum-exp": "lse", "cross-entropy": "nll", "loss": "nll"}
+#: Other names of the functions, and words that are commands of other programs.
+_SYNONYMS = {
+    **{"logsumexp": "lse", "log-sum-exp": "lse", "cross-entropy": "nll", "loss": "nll"},
+    **{"help": "--help", "version": "--version"},
+}
 
 
 def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -> str:
@@ -79,11 +82,12 @@ def wrong_command(args: Sequence[str], commands: Iterable[str]) -> str:
 
 
 def is_number(word: str) -> bool:
-    """Whether a word is a number, or several with commas."""
+    """Whether a word is a number."""
     try:
-        return all(float(part) is not None for part in word.strip(",").split(","))
+        float(word.replace("_", "?"))  # refuses underscores, which float() accepts
     except ValueError:
         return False
+    return True
 
 
 def with_hint(message: str) -> str:

@@ -164,7 +164,7 @@ def _number(name: str, text: str, what: str, low: float = ulp(0), high: float = 
     """Return an option for a finite number between two others."""
 
     def read(given: str) -> float:
-        number = float(given) if is_number(given.strip()) and "," not in given else nan
+        number = float(given) if is_number(given) else nan
         if not (low <= number <= high and number < inf):
             raise typer.BadParameter(f"{given.strip()!r} is not {what}")
         return number
