@@ -51,17 +51,8 @@ class Job(NamedTuple):
     function: Function
     candidates: list[Candidate]  # in each format
     formats: list[Format]
+    dtype: str  # that text is parsed to
     empty: str  # the result of vectors that are completely masked or hold only -inf
-
-    @property
-    def dtype(self) -> str:
-        """The dtype that text is parsed to."""
-        return parsed_to(self.formats)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether only the exact values are asked for."""
-        return [each.method for each in self.candidates] == [Method.EXACT]
 
 
 def job_of(request: Request, function: Function, values_alone: bool) -> Job:
@@ -82,7 +73,7 @@ def job_of(request: Request, function: Function, values_alone: bool) -> Job:
     if request.steps and not any(each.formula for each in tried):
         having = ", ".join(m.value for m in methods_of(function) if m is not Method.EXACT)
         raise typer.BadParameter(f"--steps needs a method that has steps: {having}")
-    return Job(function, tried, formats, request.empty)
+    return Job(function, tried, formats, parsed_to(formats), request.empty)
 
 
 def find_formats(names: list[str] | None, default: Sequence[str] = ("float64",)) -> list[Format]:

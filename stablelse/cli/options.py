@@ -21,10 +21,7 @@ PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
 
 #: The file types of numbers, which softmax and log-softmax write, and others that hold no text.
 NUMBERS = (".csv", ".npy", ".parquet")
-_BINARY = (
-    *(".npy", ".parquet", ".npz", ".safetensors", ".arrow", ".feather", ".png", ".pdf"),
-    *(".gz", ".bz2", ".xz", ".zst", ".zip"),
-)
+_BINARY = (".npy", ".npz", ".parquet", ".arrow", ".gz", ".bz2", ".xz", ".zst", ".zip", ".pdf")
 
 
 class Request(SimpleNamespace):

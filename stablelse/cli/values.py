@@ -61,7 +61,7 @@ def _may_stream(request: Request, job: Job) -> bool:
     if job.function is Function.LOGSUMEXP:
         return shifts <= {"max"}
     if request.quiet or request.is_file_of_numbers:
-        return job.is_exact and len(job.formats) == 1
+        return len(job.candidates) == len(job.formats) == 1 and not job.candidates[0].formula
     return not request.errors and "mean" not in shifts
 
 
