@@ -97,13 +97,21 @@ def check_columns(block: Block, first: Block) -> None:
 
 
 def _check(source: Source, options: ReadOptions) -> None:
-    """Refuse a source that is empty, or has no use for the key or the axis."""
+    """Refuse a source that is empty, or has no use for an option."""
     if not source.head:
         hint = "give it rows of numbers"
         if source.name == "standard input":
             hint = "give numbers or a file, or pipe some in"
         raise ReadError(f"{source.name} is empty: {hint}")
-    features = source.signature.features
+    kind, *_, reader, features = source.signature
+    of_text = {
+        "--header" if options.header else "--no-header": options.header is not None,
+        "--delimiter": options.delimiter is not None,
+        "--decimal": options.decimal != DEFAULTS.decimal,
+    }
+    if reader and "text" not in features and any(of_text.values()):
+        given = " and ".join(option for option, is_given in of_text.items() if is_given)
+        raise ReadError(f"{source.name} is {kind}, not text: leave out {given}")
     if options.key is not None and "key" not in features:
         raise ReadError(
             f"{source.name} has no array named {quoted(options.key)}: only its columns can have "

@@ -116,7 +116,7 @@ class Note(NamedTuple):
 
 
 class ReadOptions(NamedTuple):
-    """How to read input; files of numbers ignore the options for text."""
+    """How to read input."""
 
     key: str | None = None  # which of several named arrays to read; ``None``: the only one
     #: The axis along which an array's vectors lie, from 0, or from -1 backward; ``None``: the last.

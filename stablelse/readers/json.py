@@ -82,8 +82,6 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
     ``options.key`` names the numbers of an object, or is a path such as ``choices[].logprob``.
     Numbers outside arrays form one column.
     """
-    if options.header is not None or options.delimiter is not None or options.decimal != ".":
-        raise ReadError(f"{source.name} is JSON: leave out --header, --delimiter and --decimal")
     if options.last is not None and not options.last.isdigit():
         raise ReadError(
             f"{source.name} is JSON, without a column {quoted(options.last)}; name a field or an "

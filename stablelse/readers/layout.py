@@ -4,10 +4,8 @@ import csv
 import re
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unicodedata import category
-
-import numpy as np
 
 from stablelse.readers.blocks import (
     Columns,
@@ -67,11 +65,6 @@ class Layout(NamedTuple):
     width: int  # number of cells in a line
     is_closed: bool  # whether lines end in a delimiter, so that a blank cell follows
     notes: tuple[Note, ...]  # for the user
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of parsed numbers."""
-        return np.dtype(self.options.dtype)
 
 
 def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> Layout:

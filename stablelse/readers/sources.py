@@ -73,7 +73,8 @@ class Signature(NamedTuple):
     begin: bytes  # a pattern
     hint: str = ""  # how to make it readable, or to save it so that it takes less memory
     reader: str = ""  # ``module:function`` of this package, if there is one
-    #: Which of ``ReadOptions.axis`` and ``key`` it supports; whether parts can be read.
+    #: Which of ``ReadOptions.axis`` and ``key``, and of those for text, it supports; whether parts
+    #: can be read.
     features: str = ""
 
 
@@ -127,7 +128,7 @@ SIGNATURES = tuple(
         ("zlib data, as .joblib files are", rb"x[\x9c\xda]", _SAVE),
         ("UTF-32 text", rb"\xff\xfe\0\0|\0\0\xfe\xff", _ICONV.format("UTF-32")),
         ("UTF-16 text", rb"\xff\xfe|\xfe\xff", _ICONV.format("UTF-16")),
-        ("text", b"", "", "text:text", "parts"),
+        ("text", b"", "", "text:text", "parts text"),
     )
 )  # fmt: skip
 

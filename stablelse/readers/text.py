@@ -245,7 +245,8 @@ def _parsed(
     """Yield each piece with the numbers that pyarrow read, from `begin` on, or None."""
     yield from ((piece, None) for piece in islice(pieces, begin))
     is_for_arrow = layout.delimiter is not None or layout.width == 1
-    if not (is_for_arrow and layout.dtype == np.float64 and tables.is_installed()):
+    is_for_arrow &= np.dtype(layout.options.dtype) == np.float64
+    if not (is_for_arrow and tables.is_installed()):
         yield from ((piece, None) for piece in pieces)
         return
 
@@ -328,7 +329,7 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
     # float64's spelling counts for every dtype: NumPy's longdouble also takes 0x10, nan(1) and,
     # as zero, a blank.
     values = None
-    for dtype in dict.fromkeys((np.dtype(np.float64), layout.dtype)):
+    for dtype in dict.fromkeys((np.dtype(np.float64), np.dtype(layout.options.dtype))):
         try:
             with warnings.catch_warnings():
                 # NumPy warns of a longdouble outside the normal range, and of missing data.
@@ -354,7 +355,7 @@ def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | No
         text = f"a number {UNDERFLOWED}: {quoted(literal)}"
         options.notify([Note(text, f"{layout.source}, line {line.number}")])
 
-    read_number = number_reader(layout.dtype, options.decimal, options.words, underflowed)
+    read_number = number_reader(options.dtype, options.decimal, options.words, underflowed)
     numbers: list[Any] = []
     missing: list[int] = []
     for line in lines:
@@ -371,7 +372,7 @@ def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | No
                     raise _bad_cell(line, position, cells[position], layout, bad) from None
                 missing.append(len(numbers))
                 numbers.append(np.nan)
-    values = np.array(numbers, dtype=layout.dtype).reshape(-1, len(positions))
+    values = np.array(numbers, dtype=options.dtype).reshape(-1, len(positions))
     mask = np.zeros(values.size, dtype=np.bool_)
     mask[missing] = True
     return values, mask.reshape(values.shape) if missing else None

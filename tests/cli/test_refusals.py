@@ -132,8 +132,10 @@ REFUSED = [
     # JSON
     ("lse -f uneven.json --by columns", "row 2 has 1 number, but the rows before have 2"),
     ("nll -f x3 --labels uneven.json", "has 2 columns; choose the column of labels"),
-    *((f"lse -f uneven.json {option}", "uneven.json is JSON: leave out --header")
+    *((f"lse -f uneven.json {option}", "uneven.json is JSON, not text: leave out --")
       for option in ("--header", "--no-header", "--delimiter ';'", "--decimal ,")),
+    ("lse -f 3.npy --header --decimal ,",
+     "3.npy is a .npy file, not text: leave out --header and --decimal"),
     ("nll -f xy.json --key x --label-column y",
      "xy.json is JSON, without a column 'y' ... --label-key"),
     # arrays of three axes
