@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 #: Kinds of NumPy dtypes that are not numbers, and what to pass instead.
 _INSTEAD = {
-    "U": ("strings", "numpy.asarray(x).astype(float)"),
-    "T": ("strings", "numpy.asarray(x).astype(float)"),
-    "S": ("byte strings", "numpy.asarray(x).astype(float)"),
+    "U": ("strings", "numpy.asarray({0}).astype(float)"),
+    "T": ("strings", "numpy.asarray({0}).astype(float)"),
+    "S": ("byte strings", "numpy.asarray({0}).astype(float)"),
     "M": ("dates", "differences of dates as numbers"),
-    "m": ("durations", "x / numpy.timedelta64(1, 's')"),
+    "m": ("durations", "{0} / numpy.timedelta64(1, 's')"),
 }
 
 #: A sequence that begins with such a number is a row; its elements are not checked one by one.
@@ -58,16 +58,20 @@ def real_vector(x: object, caller: str) -> Array:
     return array
 
 
-def real_numbers(x: object) -> Array:
+def real_numbers(x: object, name: str = "x") -> Array:
     """Return real numbers as an array."""
-    array = numbers(x)
+    array = numbers(x, name)
     if array.dtype.kind == "c":
-        raise TypeError(f"expected real numbers, not complex ones ({array.dtype})")
+        raise TypeError(f"expected real {_numbers_as(name)}, not complex ones ({array.dtype})")
     return array
 
 
-def numbers(x: object) -> Array:
-    """Return numbers as an array, without a copy where possible.
+def _numbers_as(name: str) -> str:
+    return "numbers" if name == "x" else f"numbers as {name}"
+
+
+def numbers(x: object, name: str = "x") -> Array:
+    """Return numbers as an array, without a copy where possible; errors call it by its name.
 
     It takes integers, bools, and real or complex floating-point numbers in NumPy's formats or those
     of the table; also PyTorch tensors, including bfloat16, float8 and tensors that require a
@@ -78,17 +82,18 @@ def numbers(x: object) -> Array:
     if dtype.kind in "biufc" or format_of(dtype) is not None:
         return array
     if dtype.kind == "O":
-        return _of_objects(array)
+        return _of_objects(array, name)
+    expected = f"expected {_numbers_as(name)}"
     if dtype.names:
         fields = ", ".join(map(repr, dtype.names))
-        raise TypeError(f"expected numbers, not records: pass one field, x[{fields}]")
+        raise TypeError(f"{expected}, not records: pass one field, {name}[{fields}]")
     if dtype.type is np.void:
         raise TypeError(
-            f"expected numbers, not bytes ({dtype}): view them in their format first, as in "
-            "x.view(ml_dtypes.bfloat16)"
+            f"{expected}, not bytes ({dtype}): view them in their format first, as in "
+            f"{name}.view(ml_dtypes.bfloat16)"
         )
-    name, instead = _INSTEAD.get(dtype.kind, (str(dtype), "x.astype(float)"))
-    raise TypeError(f"expected numbers, not {name}: pass {instead}")
+    kind, instead = _INSTEAD.get(dtype.kind, (str(dtype), "{0}.astype(float)"))
+    raise TypeError(f"{expected}, not {kind}: pass {instead.format(name)}")
 
 
 def as_array(x: object) -> Array:
@@ -164,7 +169,7 @@ def _of_tensor(x: Any, torch: Any) -> Array:
     return array.view(format_.dtype)
 
 
-def _of_objects(array: Array) -> Array:
+def _of_objects(array: Array, name: str) -> Array:
     """Return Python's numbers in float64, each rounded once, to nearest; integers unchanged."""
     values = array.ravel().tolist()
     if all(isinstance(value, int | np.integer) for value in values):
@@ -176,20 +181,21 @@ def _of_objects(array: Array) -> Array:
         try:
             number = _as_float(value)
         except OverflowError:
-            raise ValueError(f"{_place(index, array)} is too large for float64") from None
+            raise ValueError(f"{_place(index, array, name)} is too large for float64") from None
         if number is None and array.ndim:
-            place, instead = _place(index, array), _instead_of_entry(value)
+            place, instead = _place(index, array, name), _instead_of_entry(value, name)
             raise TypeError(f"{place} is {_named(value)}, not a number{instead}")
         if number is None:
-            raise TypeError(f"expected numbers, not {_named(value)}{_instead_of(value)}")
+            expected, instead = f"expected {_numbers_as(name)}", _instead_of(value, name)
+            raise TypeError(f"{expected}, not {_named(value)}{instead}")
         rounded[index] = number
     return rounded.reshape(array.shape)
 
 
-def _place(index: int, array: Array) -> str:
+def _place(index: int, array: Array, name: str) -> str:
     if not array.ndim:
         return "the number"
-    return f"x[{', '.join(str(int(i)) for i in np.unravel_index(index, array.shape))}]"
+    return f"{name}[{', '.join(str(int(i)) for i in np.unravel_index(index, array.shape))}]"
 
 
 def _as_float(value: object) -> float | None:
@@ -217,25 +223,25 @@ def _named(value: object) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-def _instead_of(x: object) -> str:
+def _instead_of(x: object, name: str) -> str:
     """Return what to pass instead of something that is not an array."""
     if hasattr(x, "toarray"):
-        return ": pass x.toarray()"
+        return f": pass {name}.toarray()"
     if isinstance(x, Mapping):
-        return ": pass list(x.values())"
-    return ": pass list(x)" if hasattr(x, "__iter__") else ""
+        return f": pass list({name}.values())"
+    return f": pass list({name})" if hasattr(x, "__iter__") else ""
 
 
-def _instead_of_entry(value: object) -> str:
+def _instead_of_entry(value: object, name: str) -> str:
     """Return what to pass instead of an array with such an entry."""
     if isinstance(value, str | bytes):
-        return ": pass numpy.asarray(x).astype(float)"
+        return f": pass numpy.asarray({name}).astype(float)"
     if isinstance(value, complex | np.complexfloating):
-        return ": pass numpy.asarray(x).astype(complex)"
+        return f": pass numpy.asarray({name}).astype(complex)"
     if hasattr(value, "__len__"):
-        return ": pass numpy.stack(x), or one at a time if their lengths differ"
+        return f": pass numpy.stack({name}), or one at a time if their lengths differ"
     if hasattr(value, "__float__") and not isinstance(value, np.datetime64 | np.timedelta64):
-        return ": pass numpy.asarray(x).astype(float)"
+        return f": pass numpy.asarray({name}).astype(float)"
     return ": leave it out, or pass numpy.nan for what is missing"
 
 
@@ -250,7 +256,12 @@ def promoted(
     x, weights = numbers(a), None
     natural = np.result_type(x.dtype)
     if b is not None:
-        x, weights = np.broadcast_arrays(x, numbers(b))
+        weights = numbers(b, "b")
+        try:
+            x, weights = np.broadcast_arrays(x, weights)
+        except ValueError:
+            shapes = f"{weights.shape} does not fit an array of shape {x.shape}"
+            raise ValueError(f"b of shape {shapes}") from None
         bare = (int, float, complex)
         # A bare Python number does not widen a narrow format; NumPy knows that by its type, but
         # not for ml_dtypes' formats.

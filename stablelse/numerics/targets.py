@@ -181,11 +181,11 @@ def _targets(
     if not hasattr(ignore_index, "__index__"):
         raise TypeError(f"ignore_index must be an integer, not {ignore_index!r}")
     shape, n, smoothing = stack.shape, stack.n, float(label_smoothing)
-    weights = None if weight is None else real_numbers(weight).astype(np.float64)
+    weights = None if weight is None else real_numbers(weight, "weight").astype(np.float64)
     if weights is not None and weights.shape != (n,):
         raise ValueError(f"weight of shape {weights.shape}: {n} classes need shape ({n},)")
     check_finite(weights, "weight", "weights are finite and not negative", 0)
-    given = real_numbers(labels)
+    given = real_numbers(labels, "labels")
     if given.shape == shape and (given.dtype.kind == "f" or format_of(given.dtype)):
         given = given.astype(np.float64)
         check_finite(given, "labels", "probabilities are finite and not negative", 0)

@@ -1,6 +1,7 @@
 """User input is read without losing a digit, or refused with one helpful line."""
 
 import array
+import re
 import sys
 import types
 from collections import deque
@@ -129,6 +130,9 @@ REFUSED = {
 
 COMPLEX = {"stablelse.logsumexp", "b"}
 
+#: What an error calls the argument, if not x.
+CALLED = {"b": "b", "weight": "weight", "probabilities": "labels"}
+
 
 def same(one, other):
     if isinstance(one, str) or one is None:
@@ -162,6 +166,8 @@ def test_what_is_refused(name, kind):
     given, error, words = REFUSED[kind]
     if given is None and name in ("b", "weight", "prove"):  # their default
         return
+    if called := CALLED.get(name):
+        words = re.sub(r"\bx\b", called, words.replace("numbers, not", f"numbers as {called}, not"))
     with pytest.raises(error, match=words) as caught:
         FUNCTIONS[name](given)
     assert "\n" not in str(caught.value)
