@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 #: and their results stay in the cache.
 _PIECE, _PART = 1 << 18, 1 << 16
 
-#: Rows of up to this many numbers are faster in NumPy if the array is transposed.
-_SHORT = 64
-
 #: The edges of histograms, besides thresholds.
 _POWERS = [10.0**power for power in range(6)]
 
@@ -426,8 +423,6 @@ class _Piece:
         x = self.x[rows]
         rounded = self.format.round(x)
         right, unfit = exact(self.function, rounded, self.format), does_not_fit(x, rounded)
-        if x.shape[1] <= _SHORT:
-            rounded, right = np.asfortranarray(rounded), np.asfortranarray(right)
         for way, (all_codes, all_ulps) in zip(ways(self.format), outcomes, strict=True):
             codes = all_codes[rows]
             if self.function is Function.LOGSUMEXP:
