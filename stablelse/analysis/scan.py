@@ -26,9 +26,8 @@ from stablelse.numerics.inputs import find_formats, real_numbers
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: How many numbers are read together, and how many of those are evaluated together, so that they
-#: and their results stay in the cache.
-_PIECE, _PART = 1 << 18, 1 << 16
+#: How many numbers are evaluated together, so that they stay in the cache.
+_PIECE = 1 << 18
 
 #: The edges of histograms, besides thresholds.
 _POWERS = [10.0**power for power in range(6)]
@@ -394,9 +393,8 @@ class _Piece:
             for way in ways(self.format)
         ]
         rows = np.flatnonzero(np.logical_or.reduce([codes == _OPEN for codes, _ in outcomes]))
-        step = max(1, _PART // self.x.shape[1])
-        for begin in range(0, len(rows), step):
-            self._evaluate(outcomes, rows[begin : begin + step])
+        if rows.size:
+            self._evaluate(outcomes, rows)
         return outcomes
 
     def _codes(
