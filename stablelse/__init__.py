@@ -68,8 +68,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "naive":
-        return __import__("stablelse.naive", fromlist=[""])
+    if name in ("exact", "naive"):
+        return __import__(f"stablelse.{name}", fromlist=[""])
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(__import__(_HOME[name], fromlist=[name]), name)

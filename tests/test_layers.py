@@ -43,6 +43,7 @@ LAYERS = {
         {"numpy", "typer", "rich"},
     ),
     "__init__": ({"numerics", "analysis", "naive"}, set()),
+    "exact": (set(), set()),
     "naive": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
     "testing": ({"analysis", "numerics", "render"}, {"numpy", "pytest"}),

@@ -75,3 +75,22 @@ def test_version_is_the_packages():
         assert version("stablelse") == stablelse.__version__
     except PackageNotFoundError:
         pytest.skip("run from a checkout that is not installed")
+
+
+def test_the_names_of_exact_say_what_to_use():
+    from stablelse import exact
+
+    for name in ("logsumexp", "softmax", "log_softmax"):
+        with pytest.raises(ImportError, match=rf"stablelse\.{name} is correctly rounded now"):
+            getattr(exact, name)
+    for name in ("nll", "nll_grad"):
+        with pytest.raises(
+            ImportError, match=rf"use stablelse\.{name}\(\.\.\., reduction='none'\)"
+        ):
+            getattr(stablelse.exact, name)
+    with pytest.raises(
+        ImportError, match=r"exact\.Certificate is gone: use stablelse\.Certificate"
+    ):
+        from stablelse.exact import Certificate  # noqa: F401
+    with pytest.raises(AttributeError, match="has no attribute 'lse'"):
+        _ = exact.lse
