@@ -13,7 +13,7 @@ from rich.text import Text
 from stablelse.analysis.results import VERDICTS, Comparison, Errors, MethodResult, Verdict
 from stablelse.analysis.tally import Summary, Total
 from stablelse.numerics.formulas import Method
-from stablelse.printable import printable
+from stablelse.printable import printable, shortened
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging, named_grid, picture
 from stablelse.render.notation import Glyphs
 from stablelse.render.words import (
@@ -125,7 +125,8 @@ class Overview:
         second = comparison.n if label is None else label
         results = [comparison.results[place] for place in places]
         values = [self._value(result, result.value, digits, label) for result in results]
-        return [Text(self.named(comparison)), Text(f"{second:,}"), *values]
+        name = shortened(self.named(comparison), self.width // 2)
+        return [Text(name), Text(f"{second:,}"), *values]
 
     def _value(
         self, result: MethodResult | Total, value: Any, digits: int, label: int | None = None

@@ -115,6 +115,16 @@ def test_many_rows_fit_a_screen(rows, command, run):
     assert len(re.findall(r"^ row ", every, re.MULTILINE)) == rows
 
 
+def test_a_long_file_name_leaves_room_for_the_results(run, tmp_path):
+    for name in (f"{'a' * 90}.csv", "b.csv"):
+        (tmp_path / name).write_text("1000,1\n1,2\n")
+    lines = run("lse --file", tmp_path, columns=80).out.splitlines()
+    rows = [line for line in lines if re.search("row [12]  +2 ", line)]
+    assert len(rows) == 4
+    assert max(map(len, rows)) <= 80
+    assert all("csv" in row and "✓" in row for row in rows)
+
+
 #: Arguments, and the screen's words.
 SAYINGS = {
     "1000 1001 1002": ["e^1000 is about 2e434", "all 3 elements are above", "right to all 16"],
