@@ -189,7 +189,10 @@ class Comparison(Displayed):
 
     @property
     def steps(self) -> Steps:
-        """A view of the evaluations, operation by operation."""
+        """A view of the evaluations, operation by operation; a stream has none."""
+        evaluations = [each.evaluation for each in self.results if each.evaluation is not None]
+        if not all(evaluation.partial_sums for evaluation in evaluations):
+            raise ValueError("a stream has no steps: it does not keep its numbers")
         return Steps(self)
 
     @property

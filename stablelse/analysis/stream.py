@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -98,6 +99,7 @@ class FormatState:
             Method.SHIFTED: RunningShifted(dtype),
         }
         self.right = RunningLogSumExp(dtype)
+        self.right.result()  # complains about longdouble before there are numbers
         # Python floats: some formats have no infinity
         self._minimum = self._least = np.inf  # of all numbers, and of those above -inf
         self.has_unfit = False
@@ -344,7 +346,7 @@ class StreamState:
         self,
         x: npt.ArrayLike,
         source: str = "",
-        missing: npt.NDArray[np.bool_] | None = None,
+        missing: npt.ArrayLike | None = None,
         begin: int = 0,
     ) -> StreamState:
         """Add some rows of numbers.
@@ -355,7 +357,7 @@ class StreamState:
             Shape (rows, columns) or (rows,), real.
         source : str
             The name of the rows in findings.
-        missing : ndarray of bool, optional
+        missing : array_like of bool, optional
             Of the same shape: the numbers to leave out; their rows still count.
         begin : int
             How many numbers of the row came before, if x is a piece of one.
@@ -365,12 +367,14 @@ class StreamState:
         StreamState
             Itself.
         """
-        block = real_numbers(x)
-        if block.ndim != 2:
-            block = block.reshape(len(block) if block.ndim else 1, -1)
+        block = np.atleast_1d(real_numbers(x))
+        block = block.reshape(len(block), prod(block.shape[1:]))
         numbers, kept = block.reshape(-1), None
         if missing is not None:
-            kept = np.flatnonzero(~missing)
+            is_missing = np.asarray(missing, bool)
+            if is_missing.shape != np.shape(x):
+                raise ValueError(f"missing has shape {is_missing.shape}, but x {np.shape(x)}")
+            kept = np.flatnonzero(~is_missing)
             numbers = numbers[kept]
         again = int(begin > 0)  # the row that has begun before
         rows = self._follow(source, source, len(block) - again, 1)

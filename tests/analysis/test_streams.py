@@ -68,6 +68,18 @@ def test_missing_cells_are_left_out_and_their_rows_counted():
     assert (found.place, found.element) == (("x", 2, "2"), 2)
 
 
+def test_what_a_stream_cannot_do_is_refused():
+    assert StreamState().update([1, 2], missing=[True, False]).count == 1
+    for missing in ([True], [[True, False]], True):
+        with pytest.raises(ValueError, match=r"missing has shape .*, but x \(2,\)"):
+            StreamState().update([1, 2], missing=missing)
+    for x in ([], [1, 2]):
+        with pytest.raises(ValueError, match="a stream has no steps"):
+            _ = StreamState().update(x).result().steps
+    with pytest.raises(ValueError, match="too few digits for longdouble"):
+        StreamState(["float64", "longdouble"])
+
+
 #: A format, blocks, and of naive and shifted: the verdict, and where each kind of trouble was.
 BROKEN = {
     "the sum overflows though no term does": (
