@@ -17,9 +17,7 @@ from stablelse.numerics.formulas import (
     USUAL,
     WEIGHTED,
     Candidate,
-    ChoiceError,
     Evaluation,
-    Method,
     candidates,
     find_method,
     find_shift,
@@ -224,8 +222,6 @@ class Compared(Sequence[Comparison]):
         place_of: Callable[[int], Place] = lambda row: Place(),
         errors: bool | None = None,
     ) -> None:
-        if not tried:
-            raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
         self.x, self._problem, self._place_of = x, problem, place_of
         is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
         is_bounded = errors is not False and problem.labels is None

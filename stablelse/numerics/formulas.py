@@ -381,6 +381,8 @@ def candidates(
 ) -> list[Candidate]:
     """Return each method once, in the order of `Method`, a shifted formula once per shift."""
     chosen, result = set(methods), []
+    if not chosen:
+        raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
     for method in (method for method in Method if method in chosen):
         if method is Method.EXACT:
             result.append(Candidate(method))

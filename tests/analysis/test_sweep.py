@@ -252,6 +252,7 @@ def test_neighbours_have_the_two_verdicts(x, name, function, where):
     [
         ({"offset": (1, 1)}, "the offset 1:1 is empty"),
         ({"offset": (np.nan, 1)}, "two finite ends"),
+        ({"methods": []}, "no method: choose from naive, shifted"),
         ({"offset": 5}, "must be two numbers, not 5"),
         ({"scale": (1, 2, 3)}, "must be two numbers"),
         ({"offset": np.array([1, 1])}, "the offset 1:1 is empty"),
