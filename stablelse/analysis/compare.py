@@ -263,18 +263,23 @@ class Problem:
     `rounded` is what must fit the format besides x. A loss has the labels of the rows; `seen` are
     the labels if it uses only those elements of a formula's value. `judged_as` is the kind of
     result that verdicts assume. `empty` chooses softmax and log_softmax of rows that are all -inf,
-    as in `stablelse.softmax`; the formulas do not have it.
+    as in `stablelse.softmax`; the formulas do not have it. `kept`, shape (m, n), is False for
+    masked elements, whose x is -inf.
     """
 
     labels: Array | None = None
     seen: Array | None = None
 
     def __init__(
-        self, function: Function, empty: str = "nan", weights: Array | None = None
+        self,
+        function: Function,
+        empty: str = "nan",
+        weights: Array | None = None,
+        kept: Array | None = None,
     ) -> None:
         self.function: Function | LossFunction = function
         self.judged_as: Function | None = function
-        self.empty, self.weights, self.rounded = empty, weights, weights
+        self.empty, self.weights, self.rounded, self.kept = empty, weights, weights, kept
 
     def exactly(self, x: Array, format_: Format, b: Array | None) -> tuple[Array, Array | None]:
         """Return the correctly rounded value of each row, shape (m, 1) or (m, n), and its sign.
@@ -284,7 +289,7 @@ class Problem:
         assert self.judged_as is not None, "it is a function of x"
         if b is not None:
             return exact_weighted(x, b, format_)
-        return exactly(self.judged_as, x, format_, self.empty), None
+        return exactly(self.judged_as, x, format_, self.empty, self.kept), None
 
     def of_formula(self, value: Array) -> Array:
         """Return the result that follows from the value of a formula."""

@@ -25,16 +25,15 @@ from stablelse.numerics.targets import Targets
 class Labelled(Problem):
     """Losses, or their gradients, of rows with labels from 0, shape (m,); none is ignored.
 
-    `kept`, shape (m, n), is False for masked classes, whose x is -inf. `empty` chooses the result
-    of completely masked vectors, as in `stablelse.nll`.
+    `empty` chooses the result of completely masked vectors, as in `stablelse.nll`.
     """
 
     def __init__(
         self, function: LossFunction, targets: Targets, kept: Array | None, empty: str
     ) -> None:
-        super().__init__(function.function, empty)
+        super().__init__(function.function, empty, kept=kept)
         self.function, self._is_loss = function, function is LossFunction.LOSS
-        self._targets, self.kept, self.judged_as = targets, kept, None
+        self._targets, self.judged_as = targets, None
         assert targets.labels is not None, "targets are labels"
         self.labels = self._labels = targets.labels
         self._is_plain = targets.is_sparse and targets.weight is None

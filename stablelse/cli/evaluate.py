@@ -85,7 +85,7 @@ def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found,
             continue
         comparisons = Compared(
             stack.values,
-            Problem(job.function, job.empty, stack.weights),
+            Problem(job.function, job.empty, stack.weights, stack.kept),
             job.candidates,
             job.formats,
             partial(place_of, stack),

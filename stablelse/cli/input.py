@@ -258,15 +258,10 @@ def _number(row: tuple[int, ...], stack: Vectors) -> int:
 
 
 def policed(stacks: Iterator[Vectors], job: Job, request: Request) -> Iterator[Vectors]:
-    """Apply `job.empty` to vectors that are completely masked or hold only -inf."""
-    # The log-sum-exp of nothing is -inf, and the loss applies the policy itself.
-    is_moot = job.function is Function.LOGSUMEXP or request.command == "nll"
-    if job.empty not in ("error", "uniform") or (is_moot and job.empty == "uniform"):
-        yield from stacks
-        return
+    """Refuse vectors that are completely masked or hold only -inf, if `job.empty` says so."""
     for stack in stacks:
-        nothing = np.all(stack.values == -np.inf, axis=1)
         if job.empty == "error":
+            nothing = np.all(stack.values == -np.inf, axis=1)
             if stack.labels is not None:
                 nothing &= stack.labels != request.ignore_index
             if nothing.any():
@@ -275,10 +270,4 @@ def policed(stacks: Iterator[Vectors], job: Job, request: Request) -> Iterator[V
                     f"{place} is completely masked or holds only -inf; leave it out, or choose "
                     "another --empty"
                 )
-        elif nothing.any():  # unmasked elements become 0; if all are masked, all do
-            kept = np.ones(stack.values.shape, bool) if stack.masked is None else ~stack.masked
-            kept |= ~kept.any(axis=1, keepdims=True)
-            zero = stack.values.dtype.type(0)
-            values = np.where(nothing[:, np.newaxis] & kept, zero, stack.values)
-            stack = stack._replace(values=values)
         yield stack

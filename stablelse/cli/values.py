@@ -125,7 +125,7 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
         for format_ in narrow:
             _note_unfit(stack, format_)
         columns = [
-            candidate.values(job.function, stack.values, format_, job.empty)
+            candidate.values(job.function, stack.values, format_, job.empty, stack.kept)
             if stack.weights is None
             else _logarithms(*candidate.weighted_values(stack.values, stack.weights, format_))
             for format_ in job.formats
@@ -192,8 +192,8 @@ def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[Rows]:
                 elements[np.newaxis] for elements in long().elements(stack, job)
             )
         else:
-            x = stack.values
-            parts = [candidate.values(job.function, x, job.formats[0], job.empty)]
+            x, format_ = stack.values, job.formats[0]
+            parts = [candidate.values(job.function, x, format_, job.empty, stack.kept)]
         for values in parts:
             here = stack.n
             if stack.axis is By.ALL:

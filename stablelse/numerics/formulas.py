@@ -332,11 +332,18 @@ class Candidate(NamedTuple):
     formula: Formula | None = None  # ``None`` for the exact method
     shift: Shift | None = None  # if the formula has one
 
-    def values(self, function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
+    def values(
+        self,
+        function: Function,
+        x: Array,
+        format_: Format,
+        empty: str = "nan",
+        kept: Array | None = None,
+    ) -> Array:
         """Compute the function of every row of x, rounded to the format; see `functions.exact`."""
         if self.formula is not None:
             return self.formula.evaluate(x, format_, self.shift and self.shift.rule).value
-        return exact(function, format_.round(x), format_, empty)
+        return exact(function, format_.round(x), format_, empty, kept)
 
     def weighted_values(self, x: Array, weights: Array, format_: Format) -> tuple[Array, Array]:
         """Compute log |sum b e^x| of every row, shape (m, 1), and the signs of the sums."""

@@ -47,11 +47,16 @@ class LossFunction(Enum):
         return Function.LOG_SOFTMAX if self is LossFunction.LOSS else Function.SOFTMAX
 
 
-def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
-    """Compute a function of rows, shape (m, n), correctly rounded; logsumexp has shape (m, 1)."""
+def exact(
+    function: Function, x: Array, format_: Format, empty: str = "nan", kept: Array | None = None
+) -> Array:
+    """Compute a function of rows, shape (m, n), correctly rounded; logsumexp has shape (m, 1).
+
+    `kept`, shape (m, n), is False for masked elements, whose x is -inf.
+    """
     name = function.value
     options: dict[str, Any] = {"keepdims": True, "dtype": format_.dtype, "empty": empty}
-    value: Array = apply(name, partial(evaluate, name), x, 1, **options).value
+    value: Array = apply(name, partial(evaluate, name), x, 1, where=kept, **options).value
     return value
 
 

@@ -47,6 +47,11 @@ class Vectors(NamedTuple):
         """The length of the vectors."""
         return len(self.values[0])
 
+    @property
+    def kept(self) -> Array | None:
+        """Which elements are not masked, shape (m, n), or None for all."""
+        return None if self.masked is None else ~self.masked
+
     def part(self, begin: int, end: int) -> Vectors:
         """Return the vectors at positions `begin` to `end` - 1, from 0."""
         aligned = {name: getattr(self, name) for name in ("values", "names", "labels", *BESIDE)}

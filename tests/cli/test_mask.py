@@ -39,6 +39,11 @@ def test_policies(function, empty, run, tmp_path):
     for line, values in zip(done.out.splitlines(), right, strict=True):
         value = json.loads(line)["value"]
         assert np.array_equal(np.array(value, float).reshape(-1), values, equal_nan=True)
+    # what is shown is the input, and the formulas have no policy
+    third = json.loads(done.out.splitlines()[2])
+    assert third["x"] == ["-inf"] * 3
+    if function != "lse":
+        assert all(result["value"] == ["nan"] * 3 for result in third["results"][:2])
 
 
 def test_the_policies_are_those_of_the_library():
