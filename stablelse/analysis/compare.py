@@ -109,7 +109,7 @@ def compare(
 
 
 def _weights(weights: npt.ArrayLike, n: int) -> Array:
-    b = real_numbers(weights)
+    b = real_numbers(weights, "weights")
     if b.shape != (n,):
         raise ValueError(f"weights of shape {b.shape}: {n} numbers need shape ({n},)")
     check_finite(b, "weights", "weights are finite")
