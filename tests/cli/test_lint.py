@@ -258,6 +258,7 @@ FIXES = {
     "x.exp().sum(-1).log()": None,
     "torch.exp(x).sum(-1).log()": "torch.logsumexp(x, -1)",
     "torch.exp(x).sum().log()": None,
+    "torch.exp(x).sum(dim=None).log()": None,
     "jnp.log(jnp.sum(jnp.exp(x), 0))": "jax.nn.logsumexp(x, 0)",
     "tf.math.log(tf.reduce_sum(tf.exp(x), 1))": "tf.reduce_logsumexp(x, 1)",
     "np.log(np.sum(np.exp(x), axis=(0, -1)))": "np.logaddexp.reduce(x, axis=(0, -1))",
