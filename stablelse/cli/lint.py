@@ -41,9 +41,11 @@ def run(request: Request) -> None:
     if request.explain:
         _explain(request)
         return
-    settings = _settings()
-    rules = _known(request.rule or settings.get("rules") or RULES)
-    paths = list(_files(request.paths or ["."], settings.get("exclude", [])))
+    settings, root = _settings()
+    rules = _known(request.rule, "--rule") or _known(settings.get("rules"), "pyproject.toml")
+    rules = rules or list(RULES)
+    excluded = [p for each in settings.get("exclude", []) for p in (each, f"{each.rstrip('/')}/*")]
+    paths = list(_files(request.paths or ["."], excluded, root))
     check_sinks(request.but(file=paths))
     if request.fix or request.diff:
         parts = [_fixed(path, rules, request.diff) for path in paths]
@@ -111,28 +113,34 @@ def _fixable(found: Found, rules: Sequence[str]) -> list[LintFinding]:
     return [each for each in findings if each.rule in rules and each.replacement is not None]
 
 
-def _files(paths: Sequence[str], excluded: Sequence[str]) -> Iterator[str]:
-    """Yield Python files and notebooks: those named, and those in folders, in order."""
+def _files(paths: Sequence[str], excluded: Sequence[str], root: Path) -> Iterator[str]:
+    """Yield Python files and notebooks: those named, and those in folders, in order.
+
+    Patterns are relative to `root`, and hold for named files too: pre-commit names them all.
+    """
     for path in paths:
         if not os.path.exists(path):
             raise typer.BadParameter(f"{path} does not exist: name files or folders")
         if not os.path.isdir(path):
-            yield path
+            if _matches(path, excluded, root):
+                tell(f"note: {path} is left out: pyproject.toml excludes it")
+            else:
+                yield path
         for folder, folders, names in os.walk(path):
             folders[:] = sorted({name for name in folders if name[0] != "."} - _SKIPPED)
             for name in sorted(names):
                 file = os.path.normpath(os.path.join(folder, name))
-                if name.endswith((".py", ".ipynb")) and not _matches(file, excluded):
+                if name.endswith((".py", ".ipynb")) and not _matches(file, excluded, root):
                     yield file
 
 
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    slashed = path.replace(os.sep, "/")
-    return any(fnmatch(slashed, p) or fnmatch(slashed, f"{p.rstrip('/')}/*") for p in patterns)
+def _matches(path: str, patterns: Sequence[str], root: Path) -> bool:
+    slashed = os.path.relpath(path, root).replace(os.sep, "/")
+    return any(fnmatch(slashed, pattern) for pattern in patterns)
 
 
-def _settings() -> dict[str, Any]:
-    """Return [tool.stablelse] of the nearest pyproject.toml."""
+def _settings() -> tuple[dict[str, Any], Path]:
+    """Return [tool.stablelse] of the nearest pyproject.toml, and its folder."""
     paths = (folder / "pyproject.toml" for folder in (Path.cwd(), *Path.cwd().parents))
     for path in filter(Path.is_file, paths):
         try:
@@ -148,22 +156,25 @@ def _settings() -> dict[str, Any]:
                             f"{path}, [tool.stablelse], {name}: only the lists exclude and rules "
                             "are known"
                         )
-                return table
+                return table, path.parent
         break
-    return {}
+    return {}, Path.cwd()
 
 
-def _known(names: Iterable[str]) -> list[str]:
+def _known(names: Iterable[str] | None, where: str) -> list[str]:
     """Return names of rules, if they are known."""
-    for name in names:
+    every = list(names or ())
+    for name in every:
         if name not in RULES:
-            raise typer.BadParameter(f"unknown rule {name!r}: choose from {', '.join(RULES)}")
-    return list(names)
+            raise typer.BadParameter(
+                f"unknown rule {name!r}: choose from {', '.join(RULES)}", param_hint=where
+            )
+    return every
 
 
 def _explain(request: Request) -> None:
     """Show a rule, and its formula breaking."""
-    (name,) = _known([request.explain])
+    (name,) = _known([request.explain], "--explain")
     rule = RULES[name]
     typer.echo(f"{rule_text(name)}\n")
     shown = compare(rule.x, rule.function, formats=["float32"], weights=rule.weights)
