@@ -404,8 +404,8 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
     ("nll", lambda o: o.steps and o.format != "table",
      "--steps goes with the table: stablelse log-softmax has them in --format {format}"),
     ("nll", lambda o: (o.label is not None) == bool(o.labels or o.label_column or o.label_key),
-     "give the labels once: --labels FILE, --label-column or --label-key for a column, an array or "
-     "a field of the logits' file, or --label K for a single vector"),
+     "give the labels in one way: --labels FILE, --label-column or --label-key for a column, an "
+     "array or a field of the logits' file, or --label K for a single vector"),
     ("nll", lambda o: o.skip_na,
      "--skip-na would renumber the classes: fill in what is missing"),
     ("nll", lambda o: o.numbers and o.labels is None and o.label is None,
