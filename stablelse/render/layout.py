@@ -111,6 +111,11 @@ def hanging(
     return Text.assemble(head, (wrapped[head.cell_len :], style), no_wrap=True, overflow="ignore")
 
 
+def fitted(title: Text, width: int) -> Text:
+    """Return a title; if it is too wide, wrapped only at blanks, so that no file name is cut."""
+    return title if title.cell_len <= width else hanging(title.plain.strip(), width, 1)
+
+
 class Picture:
     """The picture of a result, for a console of any width and encoding."""
 

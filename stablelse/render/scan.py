@@ -52,7 +52,7 @@ _WIDER = "use stablelse's own functions, which lose no digits, or a wider format
 @picture
 def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield the counts, the first and worst vectors, charts, and the safe formats."""
-    yield Text.assemble(" ", (_title(scan), "bold"))
+    yield hanging(_title(scan), width, 1, "bold")
     yield Text()
     table = _table(scan, glyphs)
     ordered = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])

@@ -18,6 +18,7 @@ from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.layout import (
     ENDLESS,
     VERDICT_STYLES,
+    fitted,
     glyphs_for,
     grid,
     hanging,
@@ -152,10 +153,11 @@ class _Part:
         """Yield what was computed, the results and their marks: in one line if there is room."""
         title = Text(f" {title_text(self.comparison, self.glyphs)} in ")
         title.append(self.format.name, "bold")
+        title = fitted(title, self.width)
         for gap, digits in (("   ", _FULL), ("  ", _FULL), ("   ", DIGITS), ("   ", 5)):
             outcomes = [self._outcome(result, digits) for result in self.formulas]
             line = Text(gap).join([title, *outcomes])
-            if line.cell_len <= self.width or not outcomes:
+            if line.cell_len <= self.width:
                 yield line
                 return
         yield title
@@ -166,7 +168,8 @@ class _Part:
                 yield line
                 line = Text()
             line += outcome
-        yield line
+        if line:
+            yield line
 
     def _outcome(self, result: MethodResult, digits: int) -> Text:
         odd = result.value[~np.isfinite(result.value)]
@@ -457,7 +460,7 @@ def steps_picture(view: Steps, glyphs: Glyphs, width: int) -> Iterator[Text]:
             continue
         place, name = place_text(comparison), method_text(result, glyphs)
         title = Text(f" {place}: " if place else " ").append(name, "bold")
-        yield title.append(f" in {result.format}, step by step")
+        yield fitted(title.append(f" in {result.format}, step by step"), width)
         most = comparison.n if width == ENDLESS else _ELEMENTS
         chosen = chosen_elements(comparison, [result], most)
         elements = sorted(index + 1 for index in chosen if index >= 0)

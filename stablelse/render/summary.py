@@ -14,7 +14,15 @@ from stablelse.analysis.results import VERDICTS, Comparison, Errors, MethodResul
 from stablelse.analysis.tally import Summary, Total
 from stablelse.numerics.formulas import Method
 from stablelse.printable import printable, shortened
-from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging, named_grid, picture
+from stablelse.render.layout import (
+    VERDICT_STYLES,
+    fitted,
+    glyphs_for,
+    grid,
+    hanging,
+    named_grid,
+    picture,
+)
 from stablelse.render.notation import Glyphs
 from stablelse.render.words import (
     ABOUT_ERRORS,
@@ -86,7 +94,7 @@ class Overview:
             first = self.comparisons[0]
             name = function_text(first.function, self.glyphs, None, first.weights is not None)
         title = ": ".join(filter(None, (source, f"{name} of {counted(count, 'vector')} in ")))
-        yield Text.assemble(f" {title}", (format_, "bold"))
+        yield fitted(Text.assemble(f" {title}", (format_, "bold")), self.width)
         if ignored:
             words = "is left out, as its label says"
             words = words if ignored == 1 else "are left out, as their labels say"
@@ -183,7 +191,7 @@ def errors_picture(
     for comparison in comparisons:
         place = f"{named(comparison)}: " if len(comparisons) > 1 else ""
         condition = glyphs.rough(comparison.condition_number) or "undefined"
-        yield Text(f" {place}condition number {condition}", "bold")
+        yield hanging(f"{place}condition number {condition}", width, 1, "bold")
         yield header
         yield from islice(line, len(comparison.results))
         yield Text()

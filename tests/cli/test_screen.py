@@ -215,3 +215,18 @@ def test_marks_and_sentences_agree(x, dtype, command, run):
             assert re.search(others, line)
         assert "right to 0" not in line
         assert fair or line.startswith(" !!") or not re.search("no digit is right", line)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["lse --file", "lse --row 1 --file", "softmax --row 1 -m exact --file", "lse --steps --file",
+     "lse --errors --file", "nll --label-column 1 --file", "scan --fail-on none", "peers --file",
+     "sweep --row 1 --file", "prove lse --row 1 --file"],
+)  # fmt: skip
+def test_no_name_of_a_file_is_cut(command, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "logits-" * 12 + ".csv"
+    (tmp_path / name).write_text("1,2,3\n0,1,1000\n")
+    done = run(*command.split(), name, columns=60)
+    assert (done.code, done.err) == (0, "")
+    assert name in done.out
