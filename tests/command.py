@@ -7,9 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-#: Settings of the terminal that would change what is printed.
-TERMINAL = ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "_STABLELSE_COMPLETE")
-
 
 def run_here(
     args: Sequence[str], stdin: bytes = b"", encoding: str = "utf-8", **settings: str
@@ -40,8 +37,6 @@ def _in_place(streams: dict, settings: dict[str, str]) -> Iterator[None]:
     before = {name: getattr(sys, name) for name in streams}
     environment = dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    for name in TERMINAL:
-        os.environ.pop(name, None)
     os.environ.update(settings)
     try:
         for name, stream in streams.items():

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import alike
 import pytest
-from command import TERMINAL, run_here
+from command import run_here
 from hypothesis import settings
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("search", deadline=None, max_examples=4000, print_blob=True)
 settings.load_profile("suite")
+
+# Settings of the terminal would change what is printed.
+for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "_STABLELSE_COMPLETE"):
+    os.environ.pop(name, None)
 
 # A shell's background job ignores interrupts, and so would the processes that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -133,9 +137,8 @@ def surroundings(tmp_path_factory):
     command.chmod(0o755)
 
     def now():
-        own = {name: value for name, value in os.environ.items() if name not in TERMINAL}
-        path = f"{command.parent}{os.pathsep}{own['PATH']}"
-        return own | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+        path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
 
     return now
 
