@@ -197,7 +197,9 @@ class Comparison(Displayed):
 
     @property
     def errors(self) -> Errors:
-        """A view of the relative errors next to their bounds."""
+        """A view of the relative errors next to their bounds, if they were computed."""
+        if self.is_whole and all(result.relative_error is None for result in self.results):
+            raise ValueError("relative errors were not computed: pass errors=True to compare")
         return Errors(self)
 
 

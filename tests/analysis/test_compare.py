@@ -136,6 +136,13 @@ def test_the_exact_value_is_shown_where_it_is_asked_for(options, exact, measured
         assert (result.bound is not None, result.theorem is not None) == (has_bound, has_bound)
 
 
+def test_a_view_of_errors_needs_errors():
+    for options in ({"x": [1, 2], "errors": False}, {"x": np.arange(1000)}):
+        with pytest.raises(ValueError, match="not computed: pass errors=True"):
+            _ = stablelse.compare(**options).errors
+    assert "condition number 1" in str(stablelse.compare(np.arange(1000), errors=True).errors)
+
+
 def test_a_long_vector_has_relative_errors_on_demand():
     x = np.linspace(-1, 1, 600)
     for errors, measured in ((None, False), (True, True)):
