@@ -102,8 +102,10 @@ def ruler(
 
 def _heading(axis: Axis, format_: Format, glyphs: Glyphs) -> Text:
     beyond = glyphs.infinity if format_.has_infinity else "NaN"
-    low, high = bound_text(axis.low), bound_text(axis.high)
     window = axis.width - 2 * axis.side
+    low, high = bound_text(axis.low), bound_text(axis.high)
+    if len(low) + len(high) >= window:  # they would look like one number
+        low, high = bound_text(axis.low, 3), bound_text(axis.high, 3)
     middle = _fitting(window - len(low) - len(high), f"e^x fits {format_.name}", "e^x fits", "")
     return Text.assemble(
         (_fitting(axis.side, "e^x is 0", "0").center(axis.side), _OUTSIDE),

@@ -197,6 +197,15 @@ def test_no_digit_is_cut(args, encoding, run):
             assert max(map(len, out.splitlines())) <= columns
 
 
+@pytest.mark.parametrize("dtype", [*FORMATS, "bfloat16", "longdouble"])
+@pytest.mark.parametrize("columns", [30, 35, 40, 60])
+def test_the_ends_of_the_window_stay_apart(dtype, columns, run):
+    out = run("lse 1 2 --dtype", dtype, columns=columns).out
+    assert re.search(
+        r"^ +(e\^x is )?0 +-[\d.]+ +(e\^x .*)?[\d.]+ +(e\^x is )?∞$", out, re.MULTILINE
+    )
+
+
 def test_plain_text_has_no_frames(run):
     out = run("softmax", "1000", "1", "--format", "plain").out
     assert out.isascii()
