@@ -435,6 +435,9 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "{} goes with numbers or --file, not without"),
     ("lse", lambda o: o.engine != "dask" and o.given("scheduler", "timeout"),
      "{} is for a cluster: use --engine dask"),
+    ("lse", lambda o: o.engine == "dask" and o.given(
+        "mask", "weights", "temperature", "row", "steps", "empty"),
+     "--engine dask sums in one pass: it does not go with {}"),
     ("lse", lambda o: o.engine == "dask" and (o.numbers or o.is_piped),
      "--engine dask is for files, which its workers open: name them"),
 )  # fmt: skip

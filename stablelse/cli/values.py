@@ -42,11 +42,10 @@ def evaluation_of(request: Request) -> Job:
     is_quiet = request.quiet and not request.fail_on
     is_for_programs = bool(is_quiet or request.is_file_of_numbers)
     job = job_of(request, Function(request.function or "lse"), is_for_programs)
-    is_changed = request.mask or request.weights or request.temperature
-    if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
+    if request.engine == "dask" and not _may_stream(request, job):
         raise typer.BadParameter(
-            "--engine dask sums in one pass: it does not go with --mask, --weights, "
-            "--temperature, --row, --steps, --errors, a --shift other than max, or longdouble"
+            "--engine dask sums in one pass: it does not go with a --shift other than max, or "
+            "longdouble"
         )
     return job
 
