@@ -12,14 +12,17 @@ import numpy as np
 from stablelse.analysis import Displayed, Place
 from stablelse.analysis.scan import Condition
 from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import (
     Function,
     LossFunction,
     correct_digits,
+    does_not_fit,
     exact,
     relative_error,
     ulp_error,
 )
+from stablelse.printable import printable
 
 #: The largest errors, in ulps, of the classes of the histogram; the last one has no limit.
 EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, 100.0, 1e4, 1e6, np.inf)
@@ -78,7 +81,8 @@ class Audit(Displayed):
     ) -> None:
         """Grade values, shape (m, k), of logits, shape (m, n); k is 1 or n."""
         format_, source = FORMATS[self.format], place_of(0).source
-        right, given = _exact(self.function, x, format_, labels), format_.round(values)
+        right = _exact(self.function, rounded(x, format_, place_of), format_, labels)
+        given = format_.round(values)
         ulps = ulp_error(given, right, format_)
         relative = relative_error(given.reshape(-1, 1), right.reshape(-1, 1))
         nats = _nats(self.function, given, right)
@@ -127,15 +131,31 @@ class Audit(Displayed):
         return worst[condition.name] > (condition.limit or 0)
 
 
+def rounded(x: Array, format_: Format, place_of: Callable[[int], Place]) -> Array:
+    """Return rows in a format, which must hold them: nobody else is asked about infinity."""
+    fitting = format_.round(x)
+    unfit = does_not_fit(x, fitting)
+    if unfit.any():
+        row = int(unfit.argmax())
+        element = int((np.isfinite(x[row]) & ~np.isfinite(fitting[row])).argmax())
+        source, number, column = place_of(row)
+        parts = [source, number and f"row {number}", column and f"column {column}"]
+        named = ", ".join([*(printable(part) for part in parts if part), f"x_{element + 1}"])
+        value = str(x[row, element])
+        raise ChoiceError(
+            f"{named} is {value}, which does not fit {format_.name}: choose another format"
+        )
+    return fitting
+
+
 def _exact(
     function: Function | LossFunction, x: Array, format_: Format, labels: Array | None
 ) -> Array:
     """Return the correctly rounded numbers, shape (m, k)."""
-    rounded = format_.round(x)
     if isinstance(function, Function):
-        return exact(function, rounded, format_)
+        return exact(function, x, format_)
     assert labels is not None, "a loss has labels"
-    logs = exact(Function.LOG_SOFTMAX, rounded, format_)
+    logs = exact(Function.LOG_SOFTMAX, x, format_)
     return -np.take_along_axis(logs, labels[:, np.newaxis], axis=1)
 
 

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis import Displayed
+from stablelse.analysis.audit import rounded
 from stablelse.analysis.results import Place
 from stablelse.numerics.formats import Array, Format, format_of
 from stablelse.numerics.formulas import ChoiceError
-from stablelse.numerics.functions import Function, does_not_fit, exact, ulp_error
+from stablelse.numerics.functions import Function, exact, ulp_error
 from stablelse.numerics.inputs import find_formats, real_numbers, several
 from stablelse.printable import printable
 
@@ -416,27 +417,11 @@ def compare_stacks(
     def questions() -> Iterator[Question]:
         for stack, place in stacks:
             for format_ in formats:
-                x = format_.round(stack)
-                _check_fit(stack, x, format_, place)
+                x = rounded(stack, format_, place)
                 yield Question(task, x, None, format_, exact(function, x, format_), place)
 
     task = Task(function.value)
     return ask(task, questions(), *choose_peers(peers))
-
-
-def _check_fit(x: Array, rounded: Array, format_: Format, place: Callable[[int], Place]) -> None:
-    """Raise if a finite number is not finite in the format: the libraries would not see it."""
-    unfit = does_not_fit(x, rounded)
-    if unfit.any():
-        row = int(unfit.argmax())
-        element = int((np.isfinite(x[row]) & ~np.isfinite(rounded[row])).argmax())
-        source, number, column = place(row)
-        parts = [source, number and f"row {number}", column and f"column {column}"]
-        named = ", ".join([*(printable(part) for part in parts if part), f"x_{element + 1}"])
-        value = str(x[row, element])
-        raise ChoiceError(
-            f"{named} is {value}, which does not fit {format_.name}: choose another format"
-        )
 
 
 def ask(

@@ -127,6 +127,13 @@ def test_refusals(run, files, args, message):
     assert message in done.err
 
 
+def test_logits_that_the_format_cannot_hold(run, files):
+    np.save("x.npy", np.where(np.eye(60, 7), 1e5, 0))
+    done = run("audit --logits x.npy --values softmax.npy --dtype float16")
+    assert (done.code, done.out) == (2, "")
+    assert "x.npy, row 1, x_1 is 100000.0, which does not fit float16" in done.err
+
+
 def changing(x, axis):
     """Change x, and return the softmax of what x was changed to."""
     x -= 2 * x
