@@ -111,7 +111,7 @@ def _logarithm(phases, rng, count):
     return _largest(errors, balls(bound))
 
 
-@_ratio("narrow logarithm: 2^-51 + |L| 2^-52.9")
+@_ratio("narrow logarithm: 2^-50.9 + |L| 2^-52.9")
 def _narrow_logarithm(phases, rng, count):
     count = -(-count // 8) * 8
     total = 2.0 ** rng.uniform(-0.5, 20, count)
@@ -119,7 +119,7 @@ def _narrow_logarithm(phases, rng, count):
     (y,) = phases.vectors("phase_narrow_logarithm", total, total - 1, shift, results=1)
     values = [s.log() + k * _ln2() for s, k in zip(balls(total), balls(shift), strict=True)]
     errors = [v - w for v, w in zip(balls(y), values, strict=True)]
-    return _largest(errors, [2**-51 + abs(v) * 2**-52.9 for v in values])
+    return _largest(errors, [2**-50.9 + abs(v) * 2**-52.9 for v in values])
 
 
 def _rows(rng: Generator, count: int) -> list[np.ndarray]:

@@ -166,7 +166,7 @@ INLINE real narrow_exponential(real x, real magic, table16 T) {
    2 f^3/3 + ..; |f| <= 0.1716. The series stops after f^17: what is left is 2^-50.0 of it, and
    roundings, b's low word among them, are less than 2^-51: y = log M (1 + a), |a| < 2^-49.
 
-   narrow_logarithm stops here: an error of 2^-51 (|log M| < 0.35), and of 2^-52.9 |L| for N ln 2 and the sum
+   narrow_logarithm stops here: an error of 2^-50.9 (|log M| < 0.35), and of 2^-52.9 |L| for N ln 2 and the sum
    (two roundings).
 
    logarithm goes on with z = M e^-y - 1, so log M = y + z - z^2/2 ..: z^2/2 < 2^-101 |y| is left out.

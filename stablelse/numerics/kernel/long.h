@@ -245,8 +245,10 @@ INLINE void log_softmax_row(const row *r, int64_t from, int64_t to, const total 
     empty_queue(q);
 }
 
-/* ---- The same for narrower formats. A logarithm: the sum's error, 2^-51 of the series, two roundings
-   of it. A quotient: the sum's error, NARROW_TERM, five roundings at most. */
+/* ---- The same for narrower formats. A logarithm: the sum's error, 2^-50.9 of the series, 2^-53 for the sum's low
+   word, two roundings. A quotient: the sum's error, NARROW_TERM, and five roundings at most: 1 / S, its low word, 1 - E
+   of a lower bound (E is all of this), and two products. An upper bound is more times the lower one, which may be 2 E
+   below; E^2 counts little, and two more roundings 2^-52. */
 INLINE real narrow_log_error(real L, real sum_error) {
     return fma_(magnitude(L), all(0x1.1p-52), sum_error + 0x1p-50);
 }
@@ -269,7 +271,7 @@ INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int
     int size = LAYOUTS[format].size;
     real magic = wide_magic_of(all(s->shift)), lowest = all(s->largest - FAR), R = 1 / all(s->high);
     real L = q->L.high, error = q->L_error;
-    real less_ = R * (1 - (s->error + NARROW_QUOTIENT)), more = all(1 + 2.1 * (s->error + NARROW_QUOTIENT));
+    real less_ = R * (1 - (s->error + NARROW_QUOTIENT)), more = all(1 + 2.1 * (s->error + NARROW_QUOTIENT) + 0x1p-51);
     table16 T = scaled_table(terms ? all(1) : less_);
     for (int64_t j = from, m; j < to; j += m) {
         m = to - j < BLOCK ? to - j : BLOCK;
