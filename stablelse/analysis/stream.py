@@ -387,7 +387,23 @@ class StreamState:
         return self
 
     def merge(self, other: StreamState) -> StreamState:
-        """Take in another state for the same formats, whose numbers follow; return itself."""
+        """Add all numbers of another state; they follow those of this one.
+
+        Parameters
+        ----------
+        other : StreamState
+            For the same formats and methods; it is not changed.
+
+        Returns
+        -------
+        StreamState
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the formats or the methods differ.
+        """
         mine, others = (([s.format for s in state.sides], state.plain) for state in (self, other))
         if mine != others:
             raise ValueError("only streams of the same formats and methods can be merged")
