@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 from stablelse import __version__
 from stablelse.analysis.lint import LintFinding
@@ -148,7 +149,8 @@ def sarif_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     results = []
     for f in findings:
         region = {"startLine": f.line, "startColumn": f.column}
-        place = {"artifactLocation": {"uri": f.path.replace("\\", "/")}, "region": region}
+        uri = quote(f.path.replace("\\", "/"))
+        place = {"artifactLocation": {"uri": uri}, "region": region}
         places = [{"physicalLocation": place}]
         result = {"ruleId": f.rule, "message": {"text": message_text(f)}, "locations": places}
         results.append(result)

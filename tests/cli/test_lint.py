@@ -381,11 +381,13 @@ def test_what_is_excluded_is_so_from_every_folder(run, project, monkeypatch):
 
 
 def test_every_form_is_valid(run, project):
+    (project / "src/a.py").rename(project / "src/a b.py")
     (found,) = json.loads(run("lint src --format json").out)["findings"]
     assert (found["rule"], found["line"], found["fixable"]) == ("LSE001", 2, True)
     (sarif,) = json.loads(run("lint src --format sarif").out)["runs"]
     (place,) = sarif["results"][0]["locations"]
     assert place["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 5}
+    assert place["physicalLocation"]["artifactLocation"] == {"uri": "src/a%20b.py"}
 
 
 def test_fix_and_diff(run, project):
