@@ -23,8 +23,8 @@ from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
 from stablelse.readers import Part, split_file
-from stablelse.readers.blocks import Block, By, Note
-from stablelse.readers.sources import find_files, is_url, keeping, open_spool
+from stablelse.readers.blocks import Block, By, Note, explaining
+from stablelse.readers.sources import find_files, is_url, not_kept, open_spool
 from stablelse.readers.vectors import Passes, Stream
 
 #: How many bytes of spooled numbers are read back at once.
@@ -181,7 +181,7 @@ class LongInput:
     def _spooled(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Yield the blocks, and keep their numbers in a temporary file."""
         for block in blocks:
-            with keeping(block.source):
+            with explaining(block.source, not_kept):
                 self._spool.write(np.ascontiguousarray(_numbers(block), np.float64).data)
                 self._spool.flush()
             yield block

@@ -191,14 +191,10 @@ def _keyed(source: str, key: str) -> str:
     return f"{source}[{quoted(key)}]"
 
 
-def _bfloat16(codes: Array) -> Array:
-    """Return bfloat16, the upper half of a float32, as float32."""
-    return (codes.astype(np.uint32) << 16).view(np.float32)
-
-
-def _float8_e5m2(codes: Array) -> Array:
-    """Return float8_e5m2, the upper half of a float16, as float16."""
-    return (codes.astype(np.uint16) << 8).view(np.float16)
+def _upper_half(codes: Array) -> Array:
+    """Return bfloat16, the upper half of a float32, so; and float8_e5m2, that of a float16."""
+    size = codes.itemsize
+    return (codes.astype(f"u{2 * size}") << 8 * size).view(f"f{2 * size}")
 
 
 def _float8_e4m3fn(codes: Array) -> Array:
@@ -219,8 +215,8 @@ _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
     **{f"F{8 * size}": (f"<f{size}", None) for size in (2, 4, 8)},
     **{f"{kind}{8 * n}": (f"<{kind.lower()}{n}", None) for kind in "IU" for n in (1, 2, 4, 8)},
     "BOOL": ("?", None),
-    "BF16": ("<u2", _bfloat16),
-    "F8_E5M2": ("u1", _float8_e5m2),
+    "BF16": ("<u2", _upper_half),
+    "F8_E5M2": ("u1", _upper_half),
     "F8_E4M3": ("u1", _float8_e4m3fn),
 }
 

@@ -10,7 +10,7 @@ import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from glob import glob
 from importlib import import_module
@@ -56,7 +56,6 @@ _HINTS: dict[type[OSError], str] = {
     IsADirectoryError: "name a file in it",
     PermissionError: "ask its owner for the right to read it",
 }
-
 
 #: Bytes fetched at once: a request takes as long as a few megabytes.
 _FETCHED_BYTES = 1 << 22
@@ -452,7 +451,7 @@ def seekable(source: Source, count: int = sys.maxsize, is_local: bool = False) -
             "unpack it first"
         )
     with open_spool(source.name) as file:
-        with keeping(source.name):
+        with explaining(source.name, not_kept):
             for part in source.parts(min(count, _SPOOLED_BYTES + 1)):
                 file.write(part)
             if file.tell() > _SPOOLED_BYTES:
@@ -466,16 +465,12 @@ def seekable(source: Source, count: int = sys.maxsize, is_local: bool = False) -
 
 def open_spool(name: str) -> Any:
     """Open a temporary file, which disappears when it is closed, to keep a source in it."""
-    with keeping(name), signals_held():  # some systems give it a name first
+    with explaining(name, not_kept), signals_held():  # some systems give it a name first
         return TemporaryFile()
 
 
-def keeping(name: str) -> AbstractContextManager[None]:
-    """Explain why a source cannot be kept in a temporary file."""
-    return explaining(name, _not_kept)
-
-
-def _not_kept(name: str, error: Exception) -> ReadError:
+def not_kept(name: str, error: Exception) -> ReadError:
+    """Return the error about a source that cannot be kept in a temporary file."""
     if not isinstance(error, OSError):
         raise error
     return ReadError(

@@ -491,7 +491,9 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
                     numbers, nulls = (cells[place : place + size] for cells in ready[index])
                 else:
                     numbers, nulls = _cells(column.slice(place, size), dtype)
-                parts.append(_part(numbers, nulls, count))
+                if not numbers.size:  # an empty row is one missing number
+                    numbers, nulls = np.full(count, np.nan), np.ones(count, np.bool_)
+                parts.append((numbers.reshape(count, -1), nulls.reshape(count, -1)))
             values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
             block = Block(values, source, offset + row, None, headings, by=by)
             yield _without_nulls(block, missing, layout) if missing.any() else block
@@ -507,13 +509,6 @@ def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
         place = layout.place(offset + row, layout.columns.positions[layout.list_at or 0])
         raise ReadError(f"{place} {what}; leave out such rows, here or with --skip-na")
     return lengths
-
-
-def _part(numbers: Array, nulls: Mask, rows: int) -> tuple[Array, Mask]:
-    """Return numbers in rows, and where one is missing; an empty row is one missing number."""
-    if not numbers.size:
-        return np.full((rows, 1), np.nan), np.ones((rows, 1), np.bool_)
-    return numbers.reshape(rows, -1), nulls.reshape(rows, -1)
 
 
 def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:

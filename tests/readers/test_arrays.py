@@ -154,9 +154,8 @@ def test_integers_become_what_text_would(write):
     assert int(block.values[0, 0]) == 2**64 - 1
 
 
-def test_what_concerns_text_alone_does_not_matter():
-    options = {"header": True, "skip_na": True, "delimiter": ";", "decimal": ","}
-    (block,) = piped(saved(np.array([1, np.nan])), **options)
+def test_nan_is_a_number_where_missing_cells_are_left_out():
+    (block,) = piped(saved(np.array([1, np.nan])), skip_na=True)
     assert np.array_equal(block.values, [[1], [np.nan]], equal_nan=True)
     assert block.missing is None
 
