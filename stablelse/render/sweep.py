@@ -121,17 +121,16 @@ def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) ->
 
 def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
     """Return the notes: what is compared, and how many t were tried in each format."""
-    every, some = [], []
+    tried = []
     for name, group in groupby(rows, key=lambda row: row[0].format):
         segments = next(group)
-        if all(segment.every for segment in segments):
-            every.append(name)
-        else:
-            some.append(f"{sum(segment.tried for segment in segments):,} of {name}")
-    tried = ", ".join([f"every t of {' and '.join(every)}"] * bool(every) + some)
-    between = " (results between may be worse)" * bool(some)
+        is_every = all(segment.every for segment in segments)
+        count = "every t" if is_every else f"{sum(segment.tried for segment in segments):,}"
+        tried.append(f"{count} of {name}")
+    is_sampled = not all(segment.every for segment in sweep.segments)
+    between = " (results between may be worse)" * is_sampled
     right = f"the exact ones for {MOTIONS[sweep.motion][1]} rounded to the format"
-    return f"Results are compared with {right}. Tried: {tried}{between}."
+    return f"Results are compared with {right}. Tried: {', '.join(tried)}{between}."
 
 
 def mark(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
