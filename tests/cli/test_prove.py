@@ -84,6 +84,8 @@ def test_latex_is_well_formed(args, run):
 def test_markdown_tables_have_as_many_cells_in_every_row(run):
     for args in (["lse", "1", "2"], ["softmax", "1", "2", "3"], ["lse"], ["softmax"]):
         out = run("prove", *args, "--format", "markdown").out
-        for table in re.findall(r"(?:^\|.*\n)+", out, re.MULTILINE):
+        tables = re.findall(r"(?:^\|.*\n)+", out, re.MULTILINE)
+        assert tables
+        for table in tables:
             assert len({line.count("|") for line in table.splitlines()}) == 1
         assert out.count("$") % 2 == 0
