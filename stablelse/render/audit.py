@@ -66,9 +66,10 @@ def _counts(audit: Audit, glyphs: Glyphs) -> Iterator[Text]:
     )
     if audit.broken:
         yield Text.assemble((f" {mark} ", style), f"{audit.broken:,} without a right digit")
-    digits, low, high = rough_text(audit.digits, 2), *map(number_text, RATIOS)
-    every = all_digits(FORMATS[audit.format])
-    yield Text(f"   at least {digits} of {every} digits are right")
+    else:
+        digits, every = rough_text(audit.digits, 2), all_digits(FORMATS[audit.format])
+        yield Text(f"   at least {digits} of {every} digits are right")
+    low, high = map(number_text, RATIOS)
     yield Text(f"   logarithms are at most {glyphs.rough(audit.nats)} nats off")
     yield Text(f"   {audit.outside:,} ratios of probabilities are not within {low} to {high}")
 

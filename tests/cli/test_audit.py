@@ -49,6 +49,14 @@ def test_exact_numbers_pass(run, files, name):
     assert "every number is correctly rounded" in done.out
 
 
+def test_the_screen_says_how_many_digits_are_right_or_that_there_is_none(run, files):
+    fewer = run("audit", "0", "1", "2", "--values", "-", stdin=b"0.09 0.24 0.67\n").out
+    assert "at least 1.7 of 16 digits are right" in fewer
+    none = run("audit", "0", "1", "2", "--values", "-", stdin=b"0.09 0.24 -0.67\n").out
+    assert "1 without a right digit" in none
+    assert "at least" not in none
+
+
 def test_errors_are_counted_in_ulps_and_nats(run, files):
     values = files["log-softmax"].copy()
     values[3, 2] += 0.25
