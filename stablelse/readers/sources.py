@@ -177,6 +177,7 @@ class Source:
         self._file, self._explain = file, explain
         self._origin = origin  # where the first byte is in the file; None if not seekable
         self._place = 0
+        self._is_over = False  # a terminal that is read again waits for more
         #: The first few thousand bytes, or all if there are fewer; `read` returns them again.
         self.head = self._ahead = self._fetch(0, _HEAD_BYTES)
 
@@ -262,7 +263,11 @@ class Source:
         if self._origin is not None:
             self._tried(self._file.seek, self._origin + place)
         parts: list[bytes] = []
-        while count > 0 and (part := self._tried(self._file.read, count)):
+        while count > 0 and not self._is_over:
+            part = self._tried(self._file.read, count)
+            self._is_over = not part and self._origin is None
+            if not part:
+                break
             parts.append(part)
             count -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -281,11 +286,12 @@ def file_source(name: str, file: BinaryIO) -> Source:
         status = os.fstat(file.fileno())
     except OSError:  # a stream in memory has no file number
         return Source(name, file)
+    # A buffer would be filled again after each seek, and wait for a second end of a terminal.
+    raw = getattr(file, "raw", file)
     if not stat.S_ISREG(status.st_mode):
-        return Source(name, file)
+        return Source(name, raw)
     origin = file.tell()
-    # A buffer would be filled again after each seek.
-    source = Source(name, getattr(file, "raw", file), status.st_size - origin, origin)
+    source = Source(name, raw, status.st_size - origin, origin)
     source.descriptor = None if origin else file.fileno()
     return source
 

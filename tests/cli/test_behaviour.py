@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -139,6 +141,24 @@ def test_a_dash_is_standard_input(command, run):
     piped = run(command, stdin=b"1\n2\n")
     assert run(command, "-", stdin=b"1\n2\n") == piped
     assert piped.code == 0
+
+
+@pytest.mark.parametrize("command", ["lse -q -", "softmax -q --by all -f -"])
+def test_one_end_of_file_ends_what_is_typed(command, environment):
+    """A terminal that is read again after Ctrl-D waits for more."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "stablelse", *command.split()],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        os.write(ours, b"1 1\n\x04")
+        out, _ = process.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, len(out) > 5) == (0, True)
 
 
 _LOSSES = "nll -f x.csv --labels y.csv"
