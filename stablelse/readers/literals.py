@@ -62,6 +62,7 @@ _FIXES = (
     (r"[-+]?[^\W\d]{0,3}\s*[$\u00a2-\u00a5\u20a0-\u20c0].*|.*[$\u00a2-\u00a5\u20a0-\u20c0]",
      "write it without the currency sign"),
     (r"[-+]?0[xX].*", "write it in decimal"),
+    (r"np\.\w+\(.*\)", "write the number alone, as print does"),
     (r"[-+]?\d+/\d+", "write the fraction as a decimal number"),
     (r"[-+]?\d*\.\d*[-+]\d+",
      "if it ends in an exponent, as Fortran writes it, put an e before that"),
