@@ -219,7 +219,7 @@ def test_longdouble_is_rounded_to_its_own_bits():
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_softmax_of_complex_numbers_is_scipys(name):
     for options in ({}, {"axis": 0}, {"where": [True, False]}, {"empty": "zero"}):
-        with pytest.raises(TypeError, match=rf"not complex128: .* scipy\.special\.{name}"):
+        with pytest.raises(TypeError, match=rf"not complex128, .* scipy\.special\.{name}"):
             getattr(stablelse, name)([1 + 1j, 2], **options)
 
 
