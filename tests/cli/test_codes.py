@@ -173,7 +173,8 @@ def test_a_signal_leaves_the_terminal_as_it_was(command, number, environment):
         process.send_signal(getattr(signal, number))
         while process.poll() is None and time.monotonic() < end:
             shown += read_soon(leader)
-        shown += read_soon(leader)
+        while rest := read_soon(leader):
+            shown += rest
     assert process.returncode == (130 if number == "SIGINT" else -getattr(signal, number))
     assert termios.tcgetattr(follower) == before
     for on, off in [(b"\x1b[?1049h", b"\x1b[?1049l"), (b"\x1b[?25l", b"\x1b[?25h")]:
