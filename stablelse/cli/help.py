@@ -63,7 +63,7 @@ def without_numbers(name: str, help_text: str) -> str:
     examples = [line for line in help_text.splitlines() if line.startswith("  stablelse")]
     return "\n".join([
         *(help_text.partition("\n")[0], ""),
-        "It needs numbers: give them as arguments, in a file, or in a pipe. Examples:",
+        "It needs numbers, as in these examples, or from a pipe:",
         *examples[:2],
         f"All options: stablelse {name} --help",
     ])  # fmt: skip
