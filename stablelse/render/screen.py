@@ -251,6 +251,8 @@ class _Method:
         self.part, self.facts, self.result, self.glyphs = part, facts, facts.result, part.glyphs
         self.cells, self.results, self.words = cells, results, words
         self.evaluation = self.result.evaluation
+        # sets, since --all asks for every element
+        self.findings = [(f, frozenset(f.indices.tolist())) for f in self.result.findings]
         self.function, self.x = part.comparison.function, part.comparison.x
         #: The columns with results of the whole vector below them: sums are below `terms`, and a
         #: single final result is below `last`.
@@ -282,11 +284,16 @@ class _Method:
         columns = list(zip(headings, map(list, zip(*lines, strict=True)), strict=False))
         return columns if elements else [("", columns[0][1])]
 
+    def found(self, symbol: str, index: int) -> Finding | None:
+        """Return the finding at an operation on an element, if there is one."""
+        at = ((f, indices) for f, indices in self.findings if f.symbol == symbol)
+        return next((finding for finding, indices in at if index in indices), None)
+
     def given(self, symbol: str, values: Array | None, index: int) -> Text:
         """Return a number of the input in the format, with what happened to it."""
         if values is None:
             return Text()
-        finding = _found_at(self.result, symbol, index)
+        finding = self.found(symbol, index)
         word = f" {KIND_WORDS[finding.kind]}" if finding and self.words else ""
         value = self.part.format.round(values[index : index + 1])[0]
         text = self.glyphs.number(value, self.cells)
@@ -327,7 +334,7 @@ class _Method:
 
     def cell(self, symbol: str, index: int) -> Text:
         """Return an element's result, with what happened to it."""
-        finding = _found_at(self.result, symbol, index)
+        finding = self.found(symbol, index)
         assert self.evaluation is not None
         is_result = symbol == self.evaluation.operations[-1].symbol
         if finding is None and is_result and isinstance(self.function, Function):
@@ -393,7 +400,7 @@ class _Method:
             return Text()
         finding = next((f for f in result.findings if f.symbol == symbol), None)
         if finding is None or finding.kind in CONSEQUENCES:
-            finding = _found_at(result, symbol, 0)
+            finding = self.found(symbol, 0)
         return self.shown(symbol, 0, finding)
 
     def exact(self) -> Text:
@@ -427,11 +434,6 @@ def chosen_elements(
         if 0 <= index < held and len(_with_gaps(comparison, {*chosen, index})) <= most:
             chosen.add(index)
     return _with_gaps(comparison, chosen)
-
-
-def _found_at(result: MethodResult, symbol: str, index: int) -> Finding | None:
-    """Return the finding at an operation on an element, if there is one."""
-    return next((f for f in result.findings if f.symbol == symbol and index in f.indices), None)
 
 
 def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int]:
