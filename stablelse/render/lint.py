@@ -149,7 +149,7 @@ def sarif_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     results = []
     for f in findings:
         region = {"startLine": f.line, "startColumn": f.column}
-        uri = quote(f.path.replace("\\", "/"))
+        uri = quote(f.path.replace("\\", "/"), errors="surrogateescape")
         place = {"artifactLocation": {"uri": uri}, "region": region}
         places = [{"physicalLocation": place}]
         result = {"ruleId": f.rule, "message": {"text": message_text(f)}, "locations": places}
