@@ -305,9 +305,19 @@ def why(facts: Facts) -> str:
         cause += f", and {facts.shown(later)} is NaN"
     elif later is not None:
         cause += f", and {_cause(later, facts)}"
-    is_nan = facts.exact is not None and bool(np.isnan(facts.exact).any())
-    too = " The exact result is NaN too." if is_nan and result.verdict is Verdict.NAN else ""
-    return f"{cause}.{too}{_bound(culprit, facts)}"
+    return f"{cause}.{_exact_text(facts)}{_bound(culprit, facts)}"
+
+
+def _exact_text(facts: Facts) -> str:
+    """Return what the exact result is where a formula gives NaN, if that needs words."""
+    if facts.exact is None or facts.result.verdict is not Verdict.NAN:
+        return ""
+    if np.isnan(facts.exact).any():
+        return " The exact result is NaN too."
+    if facts.comparison.maximum > -np.inf or not np.isfinite(facts.exact).all():
+        return ""
+    name = "largest exact entry" if np.ndim(facts.result.value) else "exact result"
+    return f" As --empty says, the {name} is {facts.number(facts.exact.max())}."
 
 
 def _right_text(facts: Facts) -> str:

@@ -59,3 +59,18 @@ def test_masks_come_in_blocks_of_other_sizes(kind, of_mask, run, tmp_path, monke
     done = run("lse -q --dtype float64 --file", tmp_path / "x.npy", "--mask", tmp_path / "m.npy")
     right = stablelse.logsumexp(x.astype(kind).astype(float), axis=1, where=noise > 0)
     assert np.array_equal(np.array(done.out.split(), float), right)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    {
+        "softmax": "The exact result is NaN too",
+        "softmax --empty uniform": "the largest exact entry is 0.5",
+        "log-softmax --empty uniform": "the largest exact entry is -0.6931472",
+        "nll --label 0 --empty zero": "the exact result is 0",
+    }.items(),
+)
+def test_the_screen_says_what_the_policy_gives(line, words, run):
+    done = run(*line.split(), "-inf", "-inf")
+    assert "NaN ✗" in done.out
+    assert words in " ".join(done.out.split())
