@@ -15,10 +15,10 @@ from stablelse.cli.emit import emit
 from stablelse.cli.input import batches, find_formats, parsed_to, place_of, read_vectors
 from stablelse.cli.labels import read_labelled
 from stablelse.cli.options import Request
-from stablelse.cli.progress import meter_of
+from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function, LossFunction
-from stablelse.readers.blocks import ReadError, ReadOptions, count
+from stablelse.readers.blocks import Note, ReadError, ReadOptions, count
 from stablelse.readers.vectors import Beside, Vectors
 
 #: The options of the logits' file, and those of the file of values.
@@ -47,6 +47,9 @@ def run(request: Request) -> None:
         for stack in batches(meter.following(read(request, dtype))):
             is_single = function in (Function.LOGSUMEXP, LossFunction.LOSS)
             given = _taken(stack, values, 1 if is_single else stack.values.shape[1], request)
+            if not request.dtype and given.dtype.kind == "f" and given.dtype.itemsize < 8:
+                text = f"{given.dtype} or narrower, is graded in float64: name its --dtype"
+                NOTES.note(Note(text, request.values))
             result.update(stack.values, given, partial(place_of, stack), stack.labels)
         values.end("the logits")
     if not request.quiet:

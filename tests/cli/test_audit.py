@@ -37,6 +37,14 @@ def audited(run, *args, code=0):
     return json.loads(done.out)
 
 
+def test_narrow_values_without_a_dtype_are_noted(run, files):
+    np.save("narrow.npy", files["softmax"].astype(np.float32))
+    args = ["audit", "--logits", "x.npy", "--values", "narrow.npy"]
+    note = "narrow.npy, float32 or narrower, is graded in float64: name its --dtype"
+    assert run(*args).notes == (note,)
+    assert run(*args, "--dtype", "float64").notes == ()
+
+
 @pytest.mark.parametrize("name", ["softmax", "log-softmax", "lse", "nll"])
 def test_exact_numbers_pass(run, files, name):
     labels = ["--labels", "y.npy"] if name == "nll" else []
