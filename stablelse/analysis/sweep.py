@@ -32,9 +32,9 @@ from stablelse.numerics.inputs import find_formats, real_vector, several
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: How many t are tried first in a format of more than 16 bits: the default, and the most; and the
-#: default range and formats.
-POINTS, MOST_POINTS = 400, 1_000_000
+#: How many t are tried first in a format of more than 16 bits: the default, and the most, alone and
+#: times the length of x, which takes a few minutes; and the default range and formats.
+POINTS, MOST_POINTS, MOST_TERMS = 400, 1_000_000, 1 << 29
 OFFSETS = (-1000.0, 1000.0)
 USUAL_FORMATS = ("float16", "float32", "float64")
 
@@ -210,8 +210,8 @@ def sweep(
     Raises
     ------
     ValueError
-        If a range is empty or not finite, a scale is not positive, both ranges are given, or there
-        are fewer than 2 points or more than 1,000,000.
+        If a range is empty or not finite, a scale is not positive, both ranges are given, there
+        are fewer than 2 points or more than 1,000,000, or more than 2**29 points times numbers.
 
     Examples
     --------
@@ -224,8 +224,7 @@ def sweep(
     """
     vector = real_vector(x, "sweep")
     range_ = _checked_range(offset, scale)
-    if not 2 <= points <= MOST_POINTS:
-        raise ChoiceError(f"points must be 2 (the ends alone) to {MOST_POINTS:,}, not {points:,}")
+    _check_points(points, len(vector))
     computed = Function(function)
     chosen = methods_of(computed) if methods is None else map(find_method, several(methods))
     every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])
@@ -238,6 +237,16 @@ def sweep(
     if not segments:
         raise ChoiceError(f"no format has a number in the {range_}")
     return Sweep(computed, None, None, None, len(vector), *range_, tuple(segments), vector)
+
+
+def _check_points(points: int, n: int) -> None:
+    if not 2 <= points <= MOST_POINTS:
+        raise ChoiceError(f"points must be 2 (the ends alone) to {MOST_POINTS:,}, not {points:,}")
+    if points * n > MOST_TERMS:
+        raise ChoiceError(
+            f"{n:,} numbers at {points:,} points take too long: give at most "
+            f"{MOST_TERMS // points:,} numbers, or fewer points"
+        )
 
 
 def _checked_range(offset: tuple[float, float] | None, scale: tuple[float, float] | None) -> Range:

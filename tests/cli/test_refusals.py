@@ -273,6 +273,7 @@ REFUSED = [
     ("sweep 0 --scale 1:2 --offset 1:2", "x is moved or stretched: leave out"),
     ("sweep 0 --points 1", "points must be 2 (the ends alone) to 1,000,000, not 1"),
     (f"sweep 0 --points 1{'0' * 30}", "to 1,000,000, not 1,000,000,000"),
+    (f"sweep --points 1000000 {' 1' * 537}", "take too long: give at most 536 numbers, or"),
     ("sweep 0 --dtype float16 --offset 1e5:1e6", "float16 has no number in the offset"),
     ("sweep 0 --method division-free", "only softmax has a division-free method"),
     ("sweep 0 --function lsd", "'--function': 'lsd' (did you mean lse?) is not one of 'lse'"),
