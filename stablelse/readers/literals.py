@@ -26,9 +26,6 @@ MAX_LITERAL = 1 << 16
 #: The minus sign U+2212, the infinity sign U+221E, and the D of Fortran's exponents.
 SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
 
-#: How Microsoft's C library wrote infinities and NaN, padded with zeros.
-_NOT_FINITE = re.compile(r"([+-]?)1[.,]#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
-
 #: The beginning of a literal that is not zero, but may be read as zero.
 NOT_ZERO = re.compile(r"[-+]?[0.]*[1-9]")
 
@@ -106,7 +103,7 @@ def looks_numeric(literal: str) -> bool:
     try:
         float(literal.translate(SPELLINGS).replace(",", "."))
     except ValueError:
-        return _NOT_FINITE.fullmatch(literal.strip()) is not None
+        return False
     return True
 
 
@@ -129,15 +126,13 @@ def number_reader(
             return value
         _check_length(literal)
         number = literal.strip().translate(SPELLINGS)
-        if decimal == "," and "." in number and not _NOT_FINITE.fullmatch(literal.strip()):
+        if decimal == "," and "." in number:
             raise _not_a_number(literal, "with --decimal , a period is not a decimal sign")
         number = number.replace(decimal, ".")
         try:
             value = float(number)
         except ValueError:
-            if (match := _NOT_FINITE.fullmatch(literal.strip())) is None:
-                raise _not_a_number(literal) from None
-            return scalar_type(match[1] + ("inf" if match[2] else "nan"))
+            raise _not_a_number(literal) from None
         if "_" in number or not number.isascii():
             raise _not_a_number(literal, "" if "_" in number else "write it with the digits 0 to 9")
         if not is_float64:

@@ -84,9 +84,7 @@ GOOD = {
     "spellings": case("+3,.5\n5.,1E5\n", [[3, 0.5], [5, 1e5]]),
     "signs of Unicode": case("−800\n−1e−3\n∞\n", [[-800], [-1e-3], [INF]]),
     "Fortran": case("1.0D+02 -2d-3\n3D0 4\n", [[100, -2e-3], [3, 4]]),
-    "Microsoft": case("1.#INF,-1.#IND\n-1.#INF00,1.#QNAN\n", [[INF, NAN], [-INF, NAN]]),
     "a number sign in a name": case("a#b,c\n1,2 #3\n", [[1, 2]], names=("a#b", "c")),
-    "Microsoft, decimal commas": case("1,#INF;-1,5\n", [[INF, -1.5]], decimal=","),
     "no-break spaces": case("\u00a01,2\u00a0\n3,4\n", [[1, 2], [3, 4]]),
     "decimal comma": case("1,5;2\n-3,25;4\n", [[1.5, 2], [-3.25, 4]], decimal=","),
     "decimal comma, blanks": case("1,5 2,5\n", [[1.5, 2.5]], decimal=","),
@@ -271,8 +269,6 @@ SPELLINGS = {
     **{"1": 1, " -2.5": -2.5, "-inf": -np.inf, "1e5": 1e5, ".5": 0.5, "+3": 3, "nan": np.nan},
     **{"−5": -5, "−.5e−3": -0.5e-3, "∞": np.inf, "-∞": -np.inf, "−∞": -np.inf, "+∞": np.inf},
     **{"1.0D+02": 100, "-2.5d-3": -2.5e-3, "1d5": 1e5, "1D0": 1},
-    **{"1.#INF": np.inf, "-1.#INF": -np.inf, "1.#INF00": np.inf, "+1.#inf": np.inf},
-    **{"1.#IND": np.nan, "-1.#IND": np.nan, "-1.#IND00": np.nan, "1.#QNAN": np.nan},
     **{"Infinity": np.inf, "-INFINITY": -np.inf, "iNf": np.inf, "NaN": np.nan, "-nAN": np.nan},
     "\u00a05\u2009": 5,
 }
