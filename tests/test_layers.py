@@ -156,6 +156,16 @@ def test_the_house_only_shrinks():
         )
 
 
+def test_a_name_of_a_class_has_one_meaning():
+    classes = [
+        node.name.lstrip("_")
+        for path in MODULES.values()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted(classes) == sorted(set(classes))
+
+
 @pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
 def test_imports_run_downward(path):
     relative = path.relative_to(PACKAGE).as_posix()

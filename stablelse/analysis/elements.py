@@ -43,7 +43,7 @@ class LongVector:
     ) -> None:
         self._function, self._state, self._parts = function, state, parts
         self._sides = [
-            [_Column(function, each, side, whole) for each in candidates]
+            [_LongColumn(function, each, side, whole) for each in candidates]
             for side, whole in [(side, side.whole(parts)) for side in state.sides]
         ]
         self._columns = [column for columns in self._sides for column in columns]
@@ -119,7 +119,7 @@ class LongVector:
         return map(elements_of, self._pieces())
 
 
-class _Column:
+class _LongColumn:
     """One method in one format: its elements are compared with the right ones, piece by piece."""
 
     def __init__(

@@ -151,7 +151,7 @@ class Row(NamedTuple):
         return max((self.left.verdict, self.right.verdict), key=list(Verdict).index)
 
 
-class Line(NamedTuple):
+class ProofLine(NamedTuple):
     """One line of the derivation, with the user's numbers."""
 
     number: int  # The equation's number
@@ -167,7 +167,7 @@ class FormatProof(NamedTuple):
     shift: str  # How the a of the identity was chosen
     a: Any  # The shift, in the format
     x: Array  # Shape (n,), in the format
-    lines: tuple[Line, ...]  # One per equation
+    lines: tuple[ProofLine, ...]  # One per equation
     departs: int | None  # The first line with a side that is not right in the format
 
 
@@ -315,7 +315,7 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
 
 def _line(
     equation: Equation, exact: Sequence[list[Exact]], given: Mapping[str, Array], format_: Format
-) -> Line:
+) -> ProofLine:
     """Return an equation with the values of both sides, exact and in the format."""
     is_result = equation.left.kind is Kind.GIVEN
     sides = [equation.left, equation.right]
@@ -338,7 +338,7 @@ def _line(
                 origins=() if is_right else _origins(equation.right, results[1], index),
             )
         )
-    return Line(
+    return ProofLine(
         number=equation.number,
         verdict=max((row.verdict for row in rows), key=list(Verdict).index),
         ulps=max(side.ulps for row in rows for side in (row.left, row.right)),

@@ -197,7 +197,7 @@ class Scan(Displayed):
         }
 
 
-class _Tally:
+class _Counts:
     """The results of one way of computing in one format on the vectors so far."""
 
     def __init__(self, format_: Format, way: Way) -> None:
@@ -222,7 +222,7 @@ class _Tally:
             if verdict not in self.worst or severities[at] > self.worst[verdict][0]:
                 self.worst[verdict] = float(severities[at]), witness(verdict, int(struck[at]))
 
-    def merge(self, other: _Tally) -> None:
+    def merge(self, other: _Counts) -> None:
         """Add the counts of another tally, whose vectors follow."""
         self.counts += other.counts
         self.first = other.first | self.first
@@ -285,7 +285,7 @@ class ScanState:
         self.rows = self.elements = 0
         self._sources: set[str | None] = set()
         self._formats = find_formats(formats)
-        self._tallies = [_Tally(format_, way) for format_ in self._formats for way in ways(format_)]
+        self._tallies = [_Counts(each, way) for each in self._formats for way in ways(each)]
         self._edges = [
             np.array(sorted({0.0, *_POWERS, *(-p for p in _POWERS), *(t.value for t in marked)}))
             for marked in (thresholds(name, self._formats) for name in Histograms._fields)
@@ -326,7 +326,7 @@ class ScanState:
             spreads = facts.largest - facts.least
         self._add(map(Distribution.of, (facts.largest, facts.least, spreads), self._edges))
         for format_, tallies in groupby(self._tallies, lambda tally: tally.format):
-            piece = _Piece(x, facts, self.function, format_, self.max_ulp)
+            piece = _Outcomes(x, facts, self.function, format_, self.max_ulp)
             for tally, (codes, ulps) in zip(tallies, piece.outcomes(), strict=True):
                 tally.take(codes, ulps, facts, partial(piece.witness, tally.way, place))
         self.rows += len(x)
@@ -367,7 +367,7 @@ _RIGHT, _OVERFLOW, _UNDERFLOW = (
 )
 
 
-class _Piece:
+class _Outcomes:
     """Rows, shape (m, n), in one format. Codes are indices into `VERDICTS`, or _OPEN."""
 
     def __init__(

@@ -49,7 +49,7 @@ _FORMULAS = {
 _DISTINCT, _KNOWN = 2.0**7, 2.0**-63
 
 
-class _Block(NamedTuple):
+class _BlockPlace(NamedTuple):
     """Where a block of rows is; `kept` has the positions of the numbers that are not missing."""
 
     source: str
@@ -116,7 +116,7 @@ class FormatState:
         """The largest number so far."""
         return self.format.round(self.right.largest)[()]
 
-    def update(self, x: Array, block: _Block) -> None:
+    def update(self, x: Array, block: _BlockPlace) -> None:
         """Add the numbers of a block."""
         # the exact value needs no rounding to a wider format
         fits = not self.plain and x.dtype.kind == "f" and np.can_cast(x.dtype, self.format.dtype)
@@ -126,7 +126,7 @@ class FormatState:
             piece = raw if fits or raw.dtype == self.format.dtype else self.format.round(raw)
             self._take(raw, piece, scratch[: len(piece)], block, begin)
 
-    def _take(self, raw: Array, x: Array, scratch: Array, block: _Block, begin: int) -> None:
+    def _take(self, raw: Array, x: Array, scratch: Array, block: _BlockPlace, begin: int) -> None:
         x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
         self.right.update(x)
         self._minimum = np.minimum(self._minimum, float(x_min))
@@ -148,7 +148,7 @@ class FormatState:
             mine.take(x, x_max, scratch)
 
     def _look(
-        self, method: Method, symbol: str, x: Array, struck: Array, block: _Block, begin: int
+        self, method: Method, symbol: str, x: Array, struck: Array, block: _BlockPlace, begin: int
     ) -> None:
         """Add the finding of an operation at the first marked element, and count the others."""
         if not struck.any():
@@ -378,7 +378,7 @@ class StreamState:
             numbers = numbers[kept]
         again = int(begin > 0)  # the row that has begun before
         rows = self._follow(source, source, len(block) - again, 1)
-        where = _Block(source, rows - again, block.shape[1], self.count, kept, begin)
+        where = _BlockPlace(source, rows - again, block.shape[1], self.count, kept, begin)
         if numbers.size:
             with np.errstate(all="ignore"):
                 for side in self.sides:

@@ -23,7 +23,7 @@ from stablelse.render import Many, form
 from stablelse.render.numbers import number_texts
 
 
-class Rows(NamedTuple):
+class WrittenRows(NamedTuple):
     """Rows of numbers, or a piece of a row."""
 
     values: Array
@@ -116,7 +116,7 @@ def _files_of(paths: Iterable[str]) -> Iterator[str]:
             yield from [] if is_url(path) else find_files(path)
 
 
-def _write_csv(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
+def _write_csv(path: str, blocks: Iterable[WrittenRows], format_: Format, title: str) -> None:
     """Write lines of CSV below a header."""
     with open_sink(path) as stream:
         size = 0
@@ -133,7 +133,7 @@ def _write_csv(path: str, blocks: Iterable[Rows], format_: Format, title: str) -
 _HEADER_BYTES = 512
 
 
-def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> None:
+def _write_npy(path: str, blocks: Iterable[WrittenRows], format_: Format, _: str) -> None:
     """Write a NumPy array; its header is written last, when the length is known."""
     dtype = _stored(format_, ".npy").newbyteorder("<")
     size, width = 0, 1
@@ -157,7 +157,7 @@ def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> No
         stream.write(f"{fields!r:<{length - 1}}\n".encode())
 
 
-def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
+def _write_parquet(path: str, blocks: Iterable[WrittenRows], format_: Format, title: str) -> None:
     """Write a Parquet file with one row group per block."""
     dtype = _stored(format_, ".parquet")
 
@@ -189,7 +189,7 @@ def _stored(format_: Format, suffix: str) -> np.dtype[Any]:
 
 
 #: What writes rows of numbers to a file, completely or not at all, by the suffix.
-NUMBERS: dict[str, Callable[[str, Iterable[Rows], Format, str], None]] = {
+NUMBERS: dict[str, Callable[[str, Iterable[WrittenRows], Format, str], None]] = {
     ".csv": _write_csv,
     ".npy": _write_npy,
     ".parquet": _write_parquet,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.cli.emit import NUMBERS, Rows, Values, emit
+from stablelse.cli.emit import NUMBERS, Values, WrittenRows, emit
 from stablelse.cli.input import Job, job_of, policed, read_bounded, read_vectors
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter, meter_of
@@ -179,7 +179,7 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
     NUMBERS[request.suffix](path, blocks, job.formats[0], job.function.value)
 
 
-def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[Rows]:
+def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[WrittenRows]:
     """Yield elements in the source's order."""
     (candidate,) = job.candidates
     long = long_input(request, meter)
@@ -209,7 +209,7 @@ def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[Rows]:
                 columns.append(values)
             else:
                 is_last = request.axis in (None, -1, len(stack.outer))
-                yield Rows(values, width, stack.outer if is_last else ())
+                yield WrittenRows(values, width, stack.outer if is_last else ())
     if columns:
         rows = np.concatenate(columns).T
-        yield Rows(rows, rows.shape[1], ())
+        yield WrittenRows(rows, rows.shape[1], ())

@@ -208,7 +208,7 @@ def _farthest(x: Array, point: Array) -> Array:
     return farthest
 
 
-class Limits(NamedTuple):
+class Guarantee(NamedTuple):
     """What the log-sum-exp y of a vector of n finite numbers tells about a formula's result.
 
     `right`: between these, inclusive, the computed log-sum-exp is surely within the tolerance.
@@ -221,7 +221,7 @@ class Limits(NamedTuple):
     overflow: float
 
 
-def limits(n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: bool) -> Limits:
+def limits(n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: bool) -> Guarantee:
     """Return what y tells about the naive or the shifted formula, a = max; not only to first order.
 
     Every operation is rounded to `inner`: the format, or a wider one from which the result is
@@ -270,11 +270,11 @@ def limits(n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: b
         t = (log(4) - log(eta)) / (1 - u)
         rho = g + expm1(u * t) / t * log(n) * (1 + g) + lost
         least = nearest(rho) if n * (1 + rho) < 0.99 * float(inner.largest) else inf
-        return Limits(((least, finite), (-finite, -least)), finite, inf)
+        return Guarantee(((least, finite), (-finite, -least)), finite, inf)
     rho = g + lost / 2
     if rho >= 1:
-        return Limits((), finite, inf)
+        return Guarantee((), finite, inf)
     largest = log(float(format_.largest))
     above = nearest(rho), min(finite, largest - log1p(rho) - 0.01)
     below = max(log(lost / 2) - log(g), -finite), -nearest(2 * g)
-    return Limits((above, below), finite, largest + u - log1p(-rho) + 0.01)
+    return Guarantee((above, below), finite, largest + u - log1p(-rho) + 0.01)

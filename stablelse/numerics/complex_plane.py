@@ -55,7 +55,7 @@ _ZERO, _ONE, _HALF, _THREE = (Ball(Decimal(text)) for text in ("0", "1", "0.5", 
 _ONLY_ONE = {(_ZERO.head, _ZERO.head): [_ONE.head, *[_ZERO.head] * 3]}
 
 
-class Sum(NamedTuple):
+class ComplexSum(NamedTuple):
     """exp(shift) (x + i y)."""
 
     x: Ball
@@ -136,7 +136,7 @@ def _rounded(x: Array, b: Array, format_: Format) -> tuple[complex, complex]:
     return found
 
 
-def _settled(found: Sum, terms: _Terms, format_: Format) -> tuple[complex, complex] | None:
+def _settled(found: ComplexSum, terms: _Terms, format_: Format) -> tuple[complex, complex] | None:
     """Return the logarithm and the phase, or ``None`` if they are not known well enough."""
     (x, x_error), (y, y_error) = found.x.flat(), found.y.flat()
     unit = Decimal(2) ** (format_.significand_bits + 9)
@@ -176,7 +176,7 @@ def _side(terms: _Terms) -> int:
     return 1
 
 
-def _sum(terms: _Terms) -> Sum:
+def _sum(terms: _Terms) -> ComplexSum:
     """Return the sum of terms in the digits of the context."""
     shift = max(s for s, _ in terms)
     balls: list[Ball] = []
@@ -187,10 +187,10 @@ def _sum(terms: _Terms) -> Sum:
         balls += [multiply(size, part) for part in cosine_and_sine(t)]
         real += [c_real, d_imag.copy_negate()]
         imag += [c_imag, d_real]
-    return Sum(decimals.total(balls, real), decimals.total(balls, imag), shift)
+    return ComplexSum(decimals.total(balls, real), decimals.total(balls, imag), shift)
 
 
-def _angle(found: Sum, side: int) -> Ball:
+def _angle(found: ComplexSum, side: int) -> Ball:
     """Return the angle of a sum, of the sign of `side`.
 
     The tangent d of its distance from a guess is known; its arctangent is d - d**3 / 3, wrong by

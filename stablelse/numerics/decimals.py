@@ -227,7 +227,7 @@ _half_unit = cache(lambda digits: Decimal(5).scaleb(-digits, _UP))
 _UNKNOWN = Ball(_ZERO, _ZERO, Decimal("Infinity"))
 
 
-class Term(NamedTuple):
+class ExactTerm(NamedTuple):
     """b exp(x), both exact."""
 
     x: Decimal
@@ -242,13 +242,13 @@ class Sum:
     """
 
     def __init__(
-        self, first: Term, second: Decimal, others: Callable[[], Iterable[Iterable[Term]]]
+        self, first: ExactTerm, second: Decimal, others: Callable[[], Iterable[Iterable[ExactTerm]]]
     ) -> None:
         self.first, self._second, self._others = first, second, others
         self._known: list[Ball] = []
 
     @classmethod
-    def of(cls, terms: Sequence[Term]) -> Sum:
+    def of(cls, terms: Sequence[ExactTerm]) -> Sum:
         """Return the sum of one or more terms in memory, the largest first."""
         return cls(terms[0], terms[min(1, len(terms) - 1)].x, lambda: [terms[1:]])
 
@@ -288,7 +288,7 @@ class Sum:
 
 
 #: The first term, and S.
-State = tuple[Term, Ball]
+State = tuple[ExactTerm, Ball]
 
 #: Computes elements of some x.
 Elements = Callable[[Sequence[Decimal], State], Sequence[Ball]]
@@ -369,17 +369,17 @@ def elements_of(x: Array, evaluate: Elements, sum_: Sum, format_: Format) -> lis
 softmax, log_softmax = (partial(elements, name) for name in ELEMENTS)
 
 
-def terms_of(x: Array, weights: Array | None) -> list[Term]:
+def terms_of(x: Array, weights: Array | None) -> list[ExactTerm]:
     """Return a term for each different finite x, without those of weight 0, the largest first."""
     finite = np.isfinite(x)
     entries = _decimals(x[finite])
     if weights is None:
-        return sorted((Term(x, Decimal(n)) for x, n in Counter(entries).items()), reverse=True)
+        return sorted((ExactTerm(x, Decimal(n)) for x, n in Counter(entries).items()), reverse=True)
     weight_of: dict[Decimal, Decimal] = {}
     for entry, b in zip(entries, _decimals(weights[finite]), strict=True):
         weight_of[entry] = _EXACT.add(weight_of.get(entry, _ZERO), b)
     with localcontext(context(40)):
-        terms = [Term(x, b) for x, b in weight_of.items() if b]
+        terms = [ExactTerm(x, b) for x, b in weight_of.items() if b]
         return sorted(terms, key=lambda term: term.x + abs(term.b).ln(), reverse=True)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
 from stablelse.numerics.certificate import Rung
-from stablelse.numerics.decimals import Sum, Term, as_decimal
+from stablelse.numerics.decimals import ExactTerm, Sum, as_decimal
 from stablelse.numerics.doubleword import Approximation, settle, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format, check_arithmetic
 from stablelse.numerics.functions import Function
@@ -317,15 +317,15 @@ class Whole:
             count += int(np.count_nonzero(part == top))
             below = part[part < top]
             second = max(second, float(below.max(initial=-np.inf)))
-        first = Term(as_decimal(top), Decimal(count))
+        first = ExactTerm(as_decimal(top), Decimal(count))
         if second == -np.inf:
             return Sum(first, first.x, list)
         return Sum(first, as_decimal(second), lambda: (_terms_below(top, x) for x in parts()))
 
 
-def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
+def _terms_below(x_max: float, x: Array) -> Iterator[ExactTerm]:
     """Return a term for each different finite number of a part below the largest of all."""
     some = x[(x < x_max) & (x > -np.inf)].astype(np.float64)
     entries, counts = np.unique(some, return_counts=True)
     pairs = zip(entries, counts.tolist(), strict=True)
-    return (Term(as_decimal(entry), Decimal(count)) for entry, count in pairs)
+    return (ExactTerm(as_decimal(entry), Decimal(count)) for entry, count in pairs)

@@ -87,8 +87,8 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
             f"{source.name} is JSON, without a column {quoted(options.last)}; name a field or an "
             "array of labels with --label-key"
         )
-    rows, offset = _Rows(source.name, options), 0
-    for width, alike in groupby(rows.all(_Values(source, options.dtype).each(options.key)), len):
+    rows, offset = _Records(source.name, options), 0
+    for width, alike in groupby(rows.all(_Decoded(source, options.dtype).each(options.key)), len):
         most = max(1, _BLOCK_NUMBERS // width)
         while some := list(islice(alike, most)):
             values, missing = np.array(some, options.dtype), None
@@ -105,7 +105,7 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
         raise ReadError(f"{source.name} is empty: it has no numbers; give it arrays of them")
 
 
-class _Values:
+class _Decoded:
     """The values of a text, decoded one by one."""
 
     def __init__(self, source: Source, dtype: Any) -> None:
@@ -231,7 +231,7 @@ class _Values:
         return ReadError(f"{self._name}, {place} is not JSON: {problem}; {hint}")
 
 
-class _Rows:
+class _Records:
     """The vectors of values, as lists of numbers."""
 
     def __init__(self, source: str, options: ReadOptions) -> None:

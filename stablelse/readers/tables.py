@@ -74,7 +74,7 @@ _FOOTER_BYTES = 1 << 26
 _LISTS = ("list<", "large_list<", "fixed_size_list<")
 
 
-class Layout(NamedTuple):
+class Selection(NamedTuple):
     """Which columns of a table to read, and how."""
 
     columns: Columns
@@ -170,10 +170,10 @@ def _parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
     groups = _row_groups(source)
     begin, end = options.share(metadata.num_row_groups)
     rows_before = sum(metadata.row_group(group).num_rows for group in range(begin))
-    layout = _lay_out(metadata.schema.to_arrow_schema(), options, source.name)
-    names = layout.columns.headings or ()
+    selection = _lay_out(metadata.schema.to_arrow_schema(), options, source.name)
+    names = selection.columns.headings or ()
     wanted = [[chunk for chunk in chunks if chunk.name in names] for chunks in groups]
-    pages = _Pages(source, list(chain(*wanted)), layout.list_at is not None)
+    pages = _Pages(source, list(chain(*wanted)), selection.list_at is not None)
     # With a buffer pyarrow reads pages; otherwise it holds whole columns of a row group.
     table = parquet.ParquetFile(
         pa.PythonFile(pages, mode="r"),
@@ -197,7 +197,7 @@ def _parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
             pages.numbers = 0
             yield [batch.column(name) for name in names]
 
-    yield from _table(batches(), layout, rows_before)
+    yield from _table(batches(), selection, rows_before)
 
 
 class _Chunk(NamedTuple):
@@ -342,16 +342,16 @@ def _arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
     source.most = max(HELD_BYTES, source.size or 0)
     source.read(_FILE_BEGIN if has_footer else 0)
     reader = pa.ipc.open_stream(pa.PythonFile(_Messages(source), mode="r"))
-    layout = _lay_out(reader.schema, options, source.name)
+    selection = _lay_out(reader.schema, options, source.name)
 
     def batches() -> Iterator[list[Any]]:
         for batch in filter(len, reader):
-            columns = [batch.column(position) for position in layout.columns.positions]
+            columns = [batch.column(position) for position in selection.columns.positions]
             rows = max(1, BLOCK_BYTES // (8 * len(columns)))
             for begin in range(0, len(batch), rows):
                 yield [column.slice(begin, rows) for column in columns]
 
-    yield from _table(batches(), layout, 0)
+    yield from _table(batches(), selection, 0)
     rest = b""
     while part := source.read(_FOOTER_BYTES):
         rest += part
@@ -422,20 +422,20 @@ def _unpacked_bytes(message: Any) -> int:
     )
 
 
-def _table(batches: Iterable[list[Any]], layout: Layout, offset: int) -> Iterator[Block]:
+def _table(batches: Iterable[list[Any]], selection: Selection, offset: int) -> Iterator[Block]:
     """Read the columns of batches; the first has `offset` rows before it."""
     if not offset:
-        layout.options.notify(layout.columns.index_notes())
+        selection.options.notify(selection.columns.index_notes())
     for columns in batches:
         for column in columns:
             column.validate(full=True)  # none points outside its buffers
-        yield from _rows(columns, layout, offset)
+        yield from _rows(columns, selection, offset)
         offset += len(columns[0])
-    if offset == 0 and layout.options.part == (0, 1):
-        raise ReadError(f"{layout.columns.source} is empty: it has no rows")
+    if offset == 0 and selection.options.part == (0, 1):
+        raise ReadError(f"{selection.columns.source} is empty: it has no rows")
 
 
-def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
+def _lay_out(schema: Any, options: ReadOptions, source: str) -> Selection:
     """Return what to read from a table with this schema."""
     names = tuple(schema.names)
     if not names:
@@ -462,20 +462,20 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
                 f"{source}, {columns.label(place)} holds {printable(str(kind)[:40])}, "
                 "not real numbers; choose the columns of numbers with --column"
             )
-    return Layout(columns, lists[0] if lists else None, options)
+    return Selection(columns, lists[0] if lists else None, options)
 
 
-def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
+def _rows(columns: Sequence[Any], selection: Selection, offset: int) -> Iterator[Block]:
     """Make blocks of valid columns after `offset` rows; lists in a block have equal length."""
-    flat, at, dtype = list(map(_storage, columns)), layout.list_at, layout.options.dtype
+    flat, at, dtype = list(map(_storage, columns)), selection.list_at, selection.options.dtype
     lengths = np.ones(len(columns[0]), np.int64)
     if at is not None:
-        lengths, flat[at] = _lengths(flat[at], layout, offset), flat[at].flatten()
+        lengths, flat[at] = _lengths(flat[at], selection, offset), flat[at].flatten()
     ends = np.cumsum(lengths)
     is_short = max(map(len, flat)) <= BLOCK_BYTES  # 64 bits may be written as one, or none
     ready = [_cells(column, dtype) for column in flat] if is_short else None
-    headings = layout.columns.headings if at is None else None  # the numbers of a list have none
-    by, source = None if at is None else By.ROWS, layout.columns.source
+    headings = selection.columns.headings if at is None else None  # the numbers of a list have none
+    by, source = None if at is None else By.ROWS, selection.columns.source
     for begin, end in runs(lengths):
         width = int(lengths[begin])
         row_bytes = 8 * (len(flat) - 1 + max(1, width))
@@ -496,34 +496,34 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
                 parts.append((numbers.reshape(count, -1), nulls.reshape(count, -1)))
             values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
             block = Block(values, source, offset + row, None, headings, by=by)
-            yield _without_nulls(block, missing, layout) if missing.any() else block
+            yield _without_nulls(block, missing, selection) if missing.any() else block
 
 
-def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
+def _lengths(lists: Any, selection: Selection, offset: int) -> Array:
     """Return the lengths of lists; null has length 0."""
     lengths, nulls = _cells(lists.value_lengths(), np.int64)
     lengths = np.where(nulls, 0, lengths)
-    if not layout.options.skip_na and not lengths.all():
+    if not selection.options.skip_na and not lengths.all():
         row = int(np.argmin(lengths))
         what = "is null" if nulls[row] else "is empty"
-        place = layout.place(offset + row, layout.columns.positions[layout.list_at or 0])
+        place = selection.place(offset + row, selection.columns.positions[selection.list_at or 0])
         raise ReadError(f"{place} {what}; leave out such rows, here or with --skip-na")
     return lengths
 
 
-def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
+def _without_nulls(block: Block, missing: Array, selection: Selection) -> Block:
     """Refuse the first missing number, or turn all missing ones into NaN, as in text."""
-    if layout.options.skip_na:
+    if selection.options.skip_na:
         block.values[missing] = np.nan
         return block._replace(missing=missing)
     row, index = divmod(int(np.argmax(missing)), missing.shape[1])
-    positions, at, inside = layout.columns.positions, layout.list_at, ""
+    positions, at, inside = selection.columns.positions, selection.list_at, ""
     length = missing.shape[1] - len(positions) + 1
     if at is not None and at <= index < at + length:
         inside, index = f", number {index - at + 1}", at
     elif at is not None and index > at:
         index -= length - 1
-    place = layout.place(block.offset + row, positions[index])
+    place = selection.place(block.offset + row, positions[index])
     raise ReadError(f"{place}{inside} is null; fill it in, or leave out such cells with --skip-na")
 
 

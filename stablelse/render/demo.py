@@ -37,7 +37,7 @@ class Page(NamedTuple):
     parts: tuple[str, ...] = ("table",)  # or a comparison, with these parts of its screen
 
 
-class _Words(Formatter):
+class _Sentences(Formatter):
     """Puts facts and symbols into the text of a scene."""
 
     def __init__(self, scene: Scene, glyphs: Glyphs) -> None:
@@ -199,7 +199,7 @@ PAGES: dict[str, Page] = {
 @picture
 def scene_picture(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     """Yield a scene: its title, the picture between its words, and what to type."""
-    page, words, measure = PAGES[scene.name], _Words(scene, glyphs), min(width, _MEASURE)
+    page, words, measure = PAGES[scene.name], _Sentences(scene, glyphs), min(width, _MEASURE)
     title = words.filled(page.title)
     yield Text.assemble(" ", (title, "bold"), (f"  {scene.number}/{scene.of} {scene.name}", "dim"))
     yield Text()

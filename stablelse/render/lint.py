@@ -15,7 +15,7 @@ from stablelse.render.numbers import bound_text, rough_text
 from stablelse.render.records import SCHEMA
 
 
-class Rule(NamedTuple):
+class LintRule(NamedTuple):
     """A formula, where it breaks (names in braces are limits of float32), and what to write.
 
     `function`, `x` and `weights` are what `compare` shows of it.
@@ -37,51 +37,51 @@ _OVERFLOWS = "it overflows above x = {high} in float32"
 
 #: What each rule is about.
 RULES = {
-    "LSE001": Rule("log of a sum of exp", _OVERFLOWS, _advice(
+    "LSE001": LintRule("log of a sum of exp", _OVERFLOWS, _advice(
         "scipy.special.logsumexp, or np.logaddexp.reduce",
         "torch.logsumexp", "jax.nn.logsumexp", "tf.reduce_logsumexp",
         "the shift: a + log(sum(exp(x - a))) with a = max(x)",
     ), "logsumexp", (1000.0, 1001.0)),
-    "LSE002": Rule("log of softmax",
+    "LSE002": LintRule("log of softmax",
         "it is -inf for entries {depth} below the largest in float32", _advice(
         "scipy.special.log_softmax", "torch.log_softmax", "jax.nn.log_softmax", "tf.nn.log_softmax",
         "x - a - log(sum(exp(x - a))) with a = max(x)",
     ), "log_softmax", (0.0, -1000.0)),
-    "LSE003": Rule("log of sigmoid", "it is -inf below x = {low} in float32", _advice(
+    "LSE003": LintRule("log of sigmoid", "it is -inf below x = {low} in float32", _advice(
         "-np.logaddexp(0, -x), or scipy.special.log_expit",
         "torch.nn.functional.logsigmoid", "jax.nn.log_sigmoid", "tf.math.log_sigmoid",
         "min(x, 0) - log1p(exp(-abs(x)))",
     ), "log_softmax", (-1000.0, 0.0)),
-    "LSE004": Rule("log(1 + exp(x))", _OVERFLOWS, _advice(
+    "LSE004": LintRule("log(1 + exp(x))", _OVERFLOWS, _advice(
         "np.logaddexp(0, x)",
         # above its threshold it returns x: the default, 20, loses digits in float64
         "torch.nn.functional.softplus, with threshold=40 in float64",
         "jax.nn.softplus", "tf.math.softplus",
         "max(x, 0) + log1p(exp(-abs(x)))",
     ), "logsumexp", (0.0, 1000.0)),
-    "LSE005": Rule("log of a sum of exp(x) and exp(y)", _OVERFLOWS, _advice(
+    "LSE005": LintRule("log of a sum of exp(x) and exp(y)", _OVERFLOWS, _advice(
         "np.logaddexp", "torch.logaddexp", "jnp.logaddexp", "tf.reduce_logsumexp of both",
         "max(x, y) + log1p(exp(-abs(x - y)))",
     ), "logsumexp", (1000.0, 999.0)),
-    "LSE006": Rule("softmax or sigmoid in a loss that expects something else",
+    "LSE006": LintRule("softmax or sigmoid in a loss that expects something else",
         "the loss is that of other probabilities, and never near 0", {
         "torch": "cross_entropy of the logits, or nll_loss of log_softmax",
         "tensorflow": "the loss of the logits, with from_logits=True",
         "": "the loss of the logits",
     }, "log_softmax", (0.0, -1000.0)),
-    "LSE007": Rule("exp over a sum of exp, without a shift",
+    "LSE007": LintRule("exp over a sum of exp, without a shift",
         "it is NaN above x = {high} in float32", _advice(
         "scipy.special.softmax", "torch.softmax", "jax.nn.softmax", "tf.nn.softmax",
         "exp(x - a) / sum(exp(x - a)) with a = max(x)",
     ), "softmax", (1000.0, 1001.0)),
-    "LSE008": Rule("exp in the branch that where does not select",
+    "LSE008": LintRule("exp in the branch that where does not select",
         "its gradient is NaN above x = {high} in float32", {
         "": "an argument in range for both branches, such as exp(minimum(x, 20)), or softplus",
     }, "logsumexp", (0.0, 1000.0)),
-    "LSE009": Rule("log(1 - exp(x))", "it is -inf above x = -{tiny} in float32", {
+    "LSE009": LintRule("log(1 - exp(x))", "it is -inf above x = -{tiny} in float32", {
         "": "log(-expm1(x)) where x > -log(2), and log1p(-exp(x)) elsewhere (Maechler 2012)",
     }, "logsumexp", (0.0, -1e-09), (1.0, -1.0)),
-    "LSE010": Rule("log of softmax or sigmoid, kept from 0 by a small number",
+    "LSE010": LintRule("log of softmax or sigmoid, kept from 0 by a small number",
         "probabilities below that number are all alike", _advice(
         "scipy.special.log_softmax or log_expit", "torch.log_softmax or logsigmoid",
         "jax.nn.log_softmax or log_sigmoid", "tf.nn.log_softmax or tf.math.log_sigmoid",
@@ -92,7 +92,7 @@ RULES = {
 _FLOAT32 = FORMATS["float32"]
 
 
-def _limit_text(rule: Rule) -> str:
+def _limit_text(rule: LintRule) -> str:
     """Return where a formula breaks in float32."""
     return rule.limit.format(
         high=bound_text(_FLOAT32.overflow_threshold, 3),

@@ -51,7 +51,7 @@ def _rule_text(rule: Rule, glyphs: Glyphs) -> str:
     return re.sub(r"[${}\\]", "", text).replace("-a", f"{glyphs.minus}a")
 
 
-class _Equation(NamedTuple):
+class _Written(NamedTuple):
     """A line of a derivation as text: in symbols, or with numbers."""
 
     number: str
@@ -62,7 +62,7 @@ class _Equation(NamedTuple):
 
 def _equations(
     proof: Proof, glyphs: Glyphs, result: FormatProof | None = None
-) -> Iterator[_Equation]:
+) -> Iterator[_Written]:
     """Yield the lines in symbols, or with the numbers of a format: for softmax those of p_j."""
     index = 0 if result is None else _columns(result)[0]
     numbers = None if result is None else Numbers(result.x, result.a, index)
@@ -73,10 +73,10 @@ def _equations(
         )
         if result is None:
             rule = _rule_text(equation.rule, glyphs)
-            yield _Equation(str(equation.number), (left, right), rule)
+            yield _Written(str(equation.number), (left, right), rule)
         else:
             row = result.lines[equation.number - 1].rows[index]
-            yield _Equation(str(equation.number), (left, right), _both(row, glyphs), row.verdict)
+            yield _Written(str(equation.number), (left, right), _both(row, glyphs), row.verdict)
 
 
 def _columns(result: FormatProof) -> list[int]:

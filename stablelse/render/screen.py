@@ -98,10 +98,10 @@ class Screen(NamedTuple):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield for each format the verdict, the ruler, the table and the sentences."""
         for _, results in groupby(self.comparison.results, key=lambda result: result.format):
-            yield from _Part(self, list(results), console, options).lines()
+            yield from _Panel(self, list(results), console, options).lines()
 
 
-class _Part:
+class _Panel:
     """The methods in one format."""
 
     def __init__(
@@ -212,7 +212,7 @@ class _Part:
             rows = [("y",)]
         tables = []
         for facts in shown:
-            method = _Method(self, facts, *try_)
+            method = _MethodTable(self, facts, *try_)
             columns = method.columns(elements, rows)
             if facts is shown[0]:
                 columns = [*method.labels(elements, rows), *columns]
@@ -244,16 +244,16 @@ class _Part:
             yield hanging(UNPROVED.format(self.bound), self.width, 3)
 
 
-class _Method:
+class _MethodTable:
     """The columns of one method, with given numbers of digits in cells and results."""
 
-    def __init__(self, part: _Part, facts: Facts, cells: int, results: int, words: int) -> None:
-        self.part, self.facts, self.result, self.glyphs = part, facts, facts.result, part.glyphs
+    def __init__(self, panel: _Panel, facts: Facts, cells: int, results: int, words: int) -> None:
+        self.panel, self.facts, self.result, self.glyphs = panel, facts, facts.result, panel.glyphs
         self.cells, self.results, self.words = cells, results, words
         self.evaluation = self.result.evaluation
         # sets, since --all asks for every element
         self.findings = [(f, frozenset(f.indices.tolist())) for f in self.result.findings]
-        self.function, self.x = part.comparison.function, part.comparison.x
+        self.function, self.x = panel.comparison.function, panel.comparison.x
         #: The columns with results of the whole vector below them: sums are below `terms`, and a
         #: single final result is below `last`.
         self.terms = "t" if self.evaluation and "t" in self.evaluation.results else "e"
@@ -263,20 +263,20 @@ class _Method:
         self, elements: Sequence[int], rows: Sequence[tuple[str, ...]]
     ) -> list[tuple[str, list[Text]]]:
         """Return the columns that name the rows: i, or the symbol, then x, and weights."""
-        comparison, lines = self.part.comparison, []
+        comparison, lines = self.panel.comparison, []
         for index in elements:
             if index < 0:
                 lines.append([Text(f"{-index:,}", "dim"), Text("more", "dim"), Text()])
                 continue
             number = comparison.elements[index]
             is_label = number == comparison.label
-            is_selected = index == self.part.screen.selected
+            is_selected = index == self.panel.screen.selected
             style = "bold reverse" if is_selected else "bold" * is_label
             name = Text("label" if is_label else f"{number + 1:,}", style)  # labels count from 0
             weight = self.given("b", comparison.weights, index)
             lines.append([name, self.given("x", comparison.x, index), weight])
         names = [symbol_text(self.result, symbols[0], self.glyphs) for symbols in rows]
-        names += ["exact"] * self.part.has_exact_row
+        names += ["exact"] * self.panel.has_exact_row
         lines += [[Text(name, "bold"), Text(), Text()] for name in names]
         headings = ["i", "x", "b" if comparison.label is None else "t"]
         if comparison.weights is None:
@@ -295,7 +295,7 @@ class _Method:
             return Text()
         finding = self.found(symbol, index)
         word = f" {KIND_WORDS[finding.kind]}" if finding and self.words else ""
-        value = self.part.format.round(values[index : index + 1])[0]
+        value = self.panel.format.round(values[index : index + 1])[0]
         text = self.glyphs.number(value, self.cells)
         return Text(text + word, _HARMFUL * (finding is not None))
 
@@ -303,7 +303,7 @@ class _Method:
         self, elements: Sequence[int], rows: Sequence[tuple[str, ...]]
     ) -> list[tuple[str, list[Text]]]:
         """Return a heading and cells for each operation that the formula has per element."""
-        has_exact, is_vector = self.part.has_exact_row, bool(np.ndim(self.result.value))
+        has_exact, is_vector = self.panel.has_exact_row, bool(np.ndim(self.result.value))
         operations = self.evaluation.operations if self.evaluation else ()
         columns = []
         for symbol in (
@@ -380,7 +380,7 @@ class _Method:
         good, wrong, exponent = split_digits(text, right)
         if not wrong.strip(".0") and good:
             return Text(text)
-        if self.part.marked:
+        if self.panel.marked:
             return Text(f"{good}[{wrong}]{exponent}")
         return Text.assemble(good, (wrong, VERDICT_STYLES[verdict]), exponent)
 
