@@ -99,7 +99,6 @@ class FormatState:
             Method.SHIFTED: RunningShifted(dtype),
         }
         self.right = RunningLogSumExp(dtype)
-        self.right.result()  # complains about longdouble before there are numbers
         # Python floats: some formats have no infinity
         self._minimum = self._least = np.inf  # of all numbers, and of those above -inf
         self.has_unfit = False

@@ -78,6 +78,11 @@ class _Running:
             self.take(piece, np.maximum.reduce(piece))
 
 
+def _check_result(format_: Format) -> None:
+    if format_.name == "longdouble":
+        raise ValueError("a running sum has too few digits for longdouble")
+
+
 class RunningLogSumExp(_Running):
     """The log-sum-exp of all numbers so far.
 
@@ -87,7 +92,7 @@ class RunningLogSumExp(_Running):
     Parameters
     ----------
     dtype : str
-        The format of the result. Numbers in the same narrow format take less time.
+        The format of the result; not longdouble. Numbers in the same narrow format take less time.
 
     Attributes
     ----------
@@ -106,6 +111,7 @@ class RunningLogSumExp(_Running):
 
     def __init__(self, dtype: str = "float64") -> None:
         super().__init__(dtype)
+        _check_result(self.format)
         self.state = states.empty(1)
 
     def _add(self, numbers: Array) -> None:
@@ -140,8 +146,7 @@ class RunningLogSumExp(_Running):
             If the format is unknown, or longdouble.
         """
         format_ = self.format if dtype is None else find_format(dtype)
-        if format_.name == "longdouble":
-            raise ValueError("a running sum has too few digits for longdouble")
+        _check_result(format_)
         value, settled, ulps, is_near = states.rounded(self.state, format_)
         rung = Rung.CONVENTION
         if np.isfinite(self.largest):
