@@ -4,8 +4,7 @@
 
 A .npy of N float64 (10**8 by default) is made in the folder and removed. The first table has the
 time of a fold on this machine, local and on one or two processes: the least of a few taken in
-turns, without the start of the processes. The script fails if two processes take more than 0.65 of
-the time of one.
+turns, without the start of the processes.
 
 The second table has the costs of one part, piece by piece. `examples/scaling.py` estimates from
 them how long 1 TB in object storage would take; `--save examples/scaling.json` writes its input.
@@ -33,9 +32,6 @@ from stablelse.readers import open_blocks, read_part, split_file
 RUNS = 5
 MIB = 1 << 20
 PART = 64 * MIB
-
-#: Two workers may take this part of the time of one.
-BAR = 0.65
 
 
 class Distant(AbstractFileSystem):
@@ -94,8 +90,7 @@ def here(path, states):
 
 
 def folds(path, first):
-    """Print the times of the whole fold, and return the worst ratio of two processes to one."""
-    worst = 0.0
+    """Print the times of the whole fold, and the ratio of two processes to one."""
     print("fold of the file, s           local  1 process  2 processes  ratio")
     with processes(1) as one, processes(2) as two:
         for name, states in KINDS.items():
@@ -109,8 +104,6 @@ def folds(path, first):
                 least = np.minimum(least, [least_time(function, 1) for function in functions])
             ratio = least[2] / least[1]
             print(f"{name:28} {least[0]:6.2f} {least[1]:10.2f} {least[2]:12.2f} {ratio:6.2f}")
-            worst = max(worst, ratio)
-    return worst
 
 
 def least_time(function, runs=RUNS):
@@ -182,7 +175,7 @@ def main():
         first = next(open_blocks(path))
         first = first._replace(values=first.values[:0])
         print(f"{options.elements:,} float64 in a .npy of {options.elements * 8 / 1e6:,.0f} MB")
-        worst = folds(path, first)
+        folds(path, first)
         found = {
             name: float(f"{cost:.3g}") if name.endswith("_s") else cost
             for name, cost in costs(path, first).items()
@@ -191,7 +184,6 @@ def main():
     print(f"\none part\n{text}")
     if options.save:
         options.save.write_text(f"{text}\n", encoding="ascii")
-    assert worst <= BAR, f"two workers take {worst:.2f} of the time of one"
 
 
 if __name__ == "__main__":
