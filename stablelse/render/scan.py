@@ -69,7 +69,7 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
     if room >= _FEWEST:
         yield Text()
     for name in _CHARTS if scan.whole else ["maxima"]:
-        yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
+        yield hanging(_CHARTS[name], width, len(name) + 3, head=Text(f" {name}  ", "bold"))
         yield from _chart(name, scan, max(_FEWEST, room), width, glyphs)
     survivors = [f"{way} {name or 'none'}" for way, name in scan.survivors.items()]
     yield hanging(f"Smallest safe format: {', '.join(survivors)}.", width, indent=1)
