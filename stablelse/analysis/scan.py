@@ -223,7 +223,7 @@ class _Counts:
                 self.worst[verdict] = float(severities[at]), witness(verdict, int(struck[at]))
 
     def merge(self, other: _Counts) -> None:
-        """Add the counts of another tally, whose vectors follow."""
+        """Add the counts of vectors that follow."""
         self.counts += other.counts
         self.first = other.first | self.first
         for verdict, worst in other.worst.items():

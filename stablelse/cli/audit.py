@@ -48,8 +48,8 @@ def run(request: Request) -> None:
             is_single = function in (Function.LOGSUMEXP, LossFunction.LOSS)
             given = _taken(stack, values, 1 if is_single else stack.values.shape[1], request)
             if not request.dtype and given.dtype.kind == "f" and given.dtype.itemsize < 8:
-                text = f"{given.dtype} or narrower, is graded in float64: name its --dtype"
-                NOTES.note(Note(text, request.values))
+                text = f"is graded in {formats[0].name}: name its --dtype"
+                NOTES.note(Note(f"{given.dtype} or narrower, {text}", request.values))
             result.update(stack.values, given, partial(place_of, stack), stack.labels)
         values.end("the logits")
     if not request.quiet:
