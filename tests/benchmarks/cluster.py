@@ -34,9 +34,6 @@ RUNS = 5
 MIB = 1 << 20
 PART = 64 * MIB
 
-#: Two workers may take this part of the time of one.
-BAR = 0.65
-
 
 class Distant(AbstractFileSystem):
     """The files of this machine as a remote storage; requests and bytes are counted."""
@@ -199,7 +196,7 @@ def main():
     print(f"\none part\n{text}")
     if options.save:
         options.save.write_text(f"{text}\n", encoding="ascii")
-    assert worst <= BAR, f"two workers take {worst:.2f} of the time of one"
+    assert worst <= 0.65, f"two workers take {worst:.2f} of the time of one"
 
 
 if __name__ == "__main__":
