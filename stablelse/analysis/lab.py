@@ -14,13 +14,7 @@ import numpy as np
 from stablelse.analysis.compare import compare
 from stablelse.analysis.results import VERDICTS, Comparison, Verdict
 from stablelse.analysis.sweep import Motion, Range, Trial
-from stablelse.numerics.formats import (
-    Format,
-    find_format,
-    installed_formats,
-    numbers,
-    ordinals,
-)
+from stablelse.numerics.formats import Format, find_format, installed_formats, numbers, ordinals
 from stablelse.numerics.formulas import Method, candidates
 from stablelse.numerics.functions import Function, does_not_fit
 

@@ -23,15 +23,7 @@ from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
 from stablelse.numerics.derivation import LARGEST, Exact, evaluate
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import (
-    ChoiceError,
-    Kind,
-    Operation,
-    Shift,
-    apply,
-    find_shift,
-    read,
-)
+from stablelse.numerics.formulas import ChoiceError, Kind, Operation, Shift, apply, find_shift, read
 from stablelse.numerics.functions import Function, ulp_error
 from stablelse.numerics.inputs import find_formats, real_vector
 

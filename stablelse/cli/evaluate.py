@@ -19,14 +19,7 @@ from stablelse.cli.emit import Values, emit
 from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
-from stablelse.cli.values import (
-    GATHERED,
-    evaluation_of,
-    long_input,
-    read,
-    values_of,
-    write_file,
-)
+from stablelse.cli.values import GATHERED, evaluation_of, long_input, read, values_of, write_file
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
 from stablelse.readers.vectors import Stream

@@ -38,13 +38,7 @@ import numpy as np
 from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.decimals import Ball, State, Sum
-from stablelse.numerics.doubleword import (
-    ARITHMETIC_ERROR,
-    Approximation,
-    Pair,
-    settle,
-    two_sum,
-)
+from stablelse.numerics.doubleword import ARITHMETIC_ERROR, Approximation, Pair, settle, two_sum
 from stablelse.numerics.formats import Array, Format, check_arithmetic, nearest, ratio
 from stablelse.numerics.reference import Sums
 from stablelse.numerics.rows import Rows, bands

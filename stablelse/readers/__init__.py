@@ -14,8 +14,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
 from pkgutil import resolve_name
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stablelse.readers.blocks import (
     DEFAULTS,
@@ -25,13 +27,29 @@ from stablelse.readers.blocks import (
     ReadOptions,
     changed,
     count,
+    in_one_line,
     in_pieces,
     list_names,
     quoted,
     shown,
     whole_rows,
 )
-from stablelse.readers.sources import SIGNATURES, Source, find_files, is_url, open_source, unpacked
+from stablelse.readers.sources import SIGNATURES, Source, find_files, is_url, open_source
+
+#: Bytes of packed data read at once.
+_PACKED_BYTES = 1 << 16
+
+#: Most memory for unpacking: a stream may ask for up to 4 GiB. `xz -9` takes 65 MiB (its manual,
+#: table of presets); Zstandard's decoder accepts 128 MiB (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
+_UNPACKING_BYTES = 1 << 27
+
+#: The decompressor of one stream of each kind: its module, class and options.
+_DECOMPRESSORS: dict[str, tuple[str, str, dict[str, int]]] = {
+    "gzip data": ("gzip", "GzipFile", {}),
+    "bzip2 data": ("bz2", "BZ2Decompressor", {}),
+    "xz data": ("lzma", "LZMADecompressor", {"memlimit": _UNPACKING_BYTES}),
+    "Zstandard data": ("compression.zstd", "ZstdDecompressor", {}),  # since Python 3.14
+}
 
 
 def open_files(
@@ -64,7 +82,7 @@ def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
 
 def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
     """Unpack an open source, and read its numbers by the first signature that fits."""
-    packed, source = source, unpacked(source)
+    packed, source = source, _unpacked(source)
     _check(source, options)
     # A file without a reader counts as text until something in it shows otherwise.
     reader = source.signature.reader or SIGNATURES[-1].reader
@@ -121,6 +139,65 @@ def _check(source: Source, options: ReadOptions) -> None:
         raise ReadError(
             f"{source.name} has rows and columns, not axes; leave out --axis, or use --by columns"
         )
+
+
+def _unpacked(source: Source) -> Source:
+    """Return a source that is unpacked as it is read, if it is compressed."""
+    kind = source.signature.kind
+    if kind not in _DECOMPRESSORS:
+        return source
+    source.most = _UNPACKING_BYTES
+
+    def explain(name: str, error: Exception) -> ReadError:
+        what = f"is {kind} that cannot be unpacked ({in_one_line(error)})"
+        if isinstance(error, EOFError):
+            what = f"is truncated: its {kind} ends before its end mark"
+        return ReadError(f"{name} {what}; copy or save it again")
+
+    content = Source(source.name, _unpacker(source, kind), packing=kind, explain=explain)
+    if content.signature.kind in _DECOMPRESSORS:  # a file that unpacks to itself would never end
+        raise ReadError(f"{source.name} is {content.signature.kind} within {kind}; unpack it first")
+    return content
+
+
+def _unpacker(source: Source, kind: str) -> Any:
+    """Return the unpacked bytes as a file."""
+    module, name, options = _DECOMPRESSORS[kind]
+    try:
+        decompressor: Any = getattr(import_module(module), name)
+    except ImportError:
+        if kind != "Zstandard data":
+            raise ReadError(f"{kind} needs the module {module}, which this Python lacks") from None
+        return resolve_name(f"{__name__}.tables:open_zstandard")(source)
+    if name == "GzipFile":
+        return decompressor(fileobj=source)
+    return _Streams(source, partial(decompressor, **options))
+
+
+class _Streams:
+    """Compressed streams, one after another, in bounded memory; ``lzma.LZMAFile`` has no bound."""
+
+    def __init__(self, packed: Source, decompressor: Callable[[], Any]) -> None:
+        self._packed = packed
+        self._new = decompressor
+        self._current = decompressor()
+
+    def read(self, count: int) -> bytes:
+        """Return some of the next bytes, at most `count`; none only at the end."""
+        data = b""
+        while not data:
+            packed = b""
+            if self._current.eof:
+                packed = self._current.unused_data.lstrip(b"\0")  # zeros are padding
+                while not packed:
+                    if not (padding := self._packed.read(_PACKED_BYTES)):
+                        return b""
+                    packed = padding.lstrip(b"\0")
+                self._current = self._new()
+            elif self._current.needs_input and not (packed := self._packed.read(_PACKED_BYTES)):
+                raise EOFError
+            data = self._current.decompress(packed, count)
+        return data
 
 
 class Part(NamedTuple):

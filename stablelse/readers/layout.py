@@ -17,12 +17,7 @@ from stablelse.readers.blocks import (
     list_names,
     quoted,
 )
-from stablelse.readers.literals import (
-    SPREADSHEET_ERROR,
-    is_missing,
-    looks_numeric,
-    word_value,
-)
+from stablelse.readers.literals import SPREADSHEET_ERROR, is_missing, looks_numeric, word_value
 
 #: The delimiters to detect, in order: if a line also has another one, a comma is part of a cell.
 DELIMITERS = ("\t", ";", "|", ",")

@@ -1,4 +1,4 @@
-"""Sources of bytes: files, directories, patterns, URLs, standard input; compressed or not.
+"""Sources of bytes: files, directories, patterns, URLs, standard input.
 
 A file's content decides its format, never its name: `SIGNATURES` is the table. Only this module
 uses fsspec, which opens remote stores; each kind of store needs its own package.
@@ -11,9 +11,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from glob import glob
-from importlib import import_module
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, NamedTuple
 
@@ -31,13 +29,8 @@ from stablelse.readers.blocks import (
 #: Bytes read first to tell the kind of input; more than any signature needs.
 _HEAD_BYTES = 1 << 12
 
-#: Bytes read at once when they are only passed on, or packed.
+#: Bytes read at once when they are only passed on.
 _PART_BYTES = 1 << 22
-_PACKED_BYTES = 1 << 16
-
-#: Most memory for unpacking: a stream may ask for up to 4 GiB. `xz -9` takes 65 MiB (its manual,
-#: table of presets); Zstandard's decoder accepts 128 MiB (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
-_UNPACKING_BYTES = 1 << 27
 
 #: The most bytes of a source to keep in a temporary file.
 _SPOOLED_BYTES = 1 << 32
@@ -130,14 +123,6 @@ SIGNATURES = tuple(
         ("text", b"", "", "text:text", "parts text"),
     )
 )  # fmt: skip
-
-#: The decompressor of one stream of each kind: its module, class and options.
-_DECOMPRESSORS: dict[str, tuple[str, str, dict[str, int]]] = {
-    "gzip data": ("gzip", "GzipFile", {}),
-    "bzip2 data": ("bz2", "BZ2Decompressor", {}),
-    "xz data": ("lzma", "LZMADecompressor", {"memlimit": _UNPACKING_BYTES}),
-    "Zstandard data": ("compression.zstd", "ZstdDecompressor", {}),  # since Python 3.14
-}
 
 
 def _unreadable(name: str, error: Exception) -> ReadError:
@@ -483,65 +468,6 @@ def not_kept(name: str, error: Exception) -> ReadError:
         f"cannot keep {name} in a temporary file: {error.strerror}; save it, and name the file "
         "with --file"
     )
-
-
-def unpacked(source: Source) -> Source:
-    """Return a source that is unpacked as it is read, if it is compressed."""
-    kind = source.signature.kind
-    if kind not in _DECOMPRESSORS:
-        return source
-    source.most = _UNPACKING_BYTES
-
-    def explain(name: str, error: Exception) -> ReadError:
-        what = f"is {kind} that cannot be unpacked ({in_one_line(error)})"
-        if isinstance(error, EOFError):
-            what = f"is truncated: its {kind} ends before its end mark"
-        return ReadError(f"{name} {what}; copy or save it again")
-
-    content = Source(source.name, _unpacker(source, kind), packing=kind, explain=explain)
-    if content.signature.kind in _DECOMPRESSORS:  # a file that unpacks to itself would never end
-        raise ReadError(f"{source.name} is {content.signature.kind} within {kind}; unpack it first")
-    return content
-
-
-def _unpacker(source: Source, kind: str) -> Any:
-    """Return the unpacked bytes as a file."""
-    module, name, options = _DECOMPRESSORS[kind]
-    try:
-        decompressor: Any = getattr(import_module(module), name)
-    except ImportError:
-        if kind != "Zstandard data":
-            raise ReadError(f"{kind} needs the module {module}, which this Python lacks") from None
-        return import_module("stablelse.readers.tables").open_zstandard(source)
-    if name == "GzipFile":
-        return decompressor(fileobj=source)
-    return _Streams(source, partial(decompressor, **options))
-
-
-class _Streams:
-    """Compressed streams, one after another, in bounded memory; ``lzma.LZMAFile`` has no bound."""
-
-    def __init__(self, packed: Source, decompressor: Callable[[], Any]) -> None:
-        self._packed = packed
-        self._new = decompressor
-        self._current = decompressor()
-
-    def read(self, count: int) -> bytes:
-        """Return some of the next bytes, at most `count`; none only at the end."""
-        data = b""
-        while not data:
-            packed = b""
-            if self._current.eof:
-                packed = self._current.unused_data.lstrip(b"\0")  # zeros are padding
-                while not packed:
-                    if not (padding := self._packed.read(_PACKED_BYTES)):
-                        return b""
-                    packed = padding.lstrip(b"\0")
-                self._current = self._new()
-            elif self._current.needs_input and not (packed := self._packed.read(_PACKED_BYTES)):
-                raise EOFError
-            data = self._current.decompress(packed, count)
-        return data
 
 
 def not_text(source: Source, what: str, hint: str) -> ReadError:

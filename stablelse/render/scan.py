@@ -9,14 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.scan import (
-    Distribution,
-    Failure,
-    Scan,
-    WayScan,
-    Witness,
-    thresholds,
-)
+from stablelse.analysis.scan import Distribution, Failure, Scan, WayScan, Witness, thresholds
 from stablelse.numerics.formats import find_format
 from stablelse.printable import printable
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture

@@ -17,13 +17,7 @@ from unittest.mock import patch
 import numpy as np
 from command import run_here
 from fuzz.commands import MAX_LINE, commands, commands_end_well, ends_well
-from fuzz.strategies import (
-    PACKINGS,
-    SEEDS,
-    damaged_files,
-    printed,
-    written_texts,
-)
+from fuzz.strategies import PACKINGS, SEEDS, damaged_files, printed, written_texts
 
 import stablelse
 from stablelse.analysis.compare import Compared, Problem
