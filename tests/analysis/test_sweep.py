@@ -19,10 +19,6 @@ from stablelse.render.sweep import by_method
 FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
 
 
-def verdicts(sweep) -> list[Verdict]:
-    return [segment.verdict for segment in sweep.segments]
-
-
 def above(x, format_):
     return np.nextafter(x, format_.largest)
 
@@ -212,13 +208,10 @@ def assert_verdict(x, t, motion, function, segment, format_):
         shifts=shifts,
         formats=[segment.format],
     )
-    result = next(r for r in comparison.results if (r.method, r.shift) == _key(segment))
+    own = segment.method, segment.shift
+    result = next(r for r in comparison.results if (r.method, r.shift) == own)
     assert result.verdict is segment.verdict
     assert segment.verdict is not Verdict.RIGHT or result.ulps <= segment.ulps <= 10
-
-
-def _key(segment):
-    return segment.method, segment.shift
 
 
 _NUMBERS = st.lists(st.floats(-50, 50, width=16), min_size=1, max_size=5)

@@ -57,7 +57,7 @@ def test_exact_numbers_pass(run, files, name):
     assert "every number is correctly rounded" in done.out
 
 
-def test_the_screen_says_how_many_digits_are_right_or_that_there_is_none(run, files):
+def test_the_screen_says_how_many_digits_are_right_or_that_there_is_none(run):
     fewer = run("audit", "0", "1", "2", "--values", "-", stdin=b"0.09 0.24 0.67\n").out
     assert "at least 1.7 of 16 digits are right" in fewer
     none = run("audit", "0", "1", "2", "--values", "-", stdin=b"0.09 0.24 -0.67\n").out

@@ -189,7 +189,7 @@ def test_no_digit_is_cut_where_the_screen_is_narrow(suffix, shown, tmp_path):
         assert max(ends) <= float(clip[0].get("width")) + 1.5
 
 
-def test_the_width_is_the_usual_one_where_there_is_no_screen(shown, monkeypatch, tmp_path):
+def test_the_width_is_the_usual_one_where_there_is_no_screen(shown, tmp_path):
     """Without a terminal and COLUMNS, the width is not Rich's 80."""
     shown("softmax", "--save", tmp_path / "told.txt", columns=WIDTH)
     shown("softmax", "--save", tmp_path / "untold.txt", columns="")

@@ -4,14 +4,13 @@ import decimal
 import io
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
 from files import TABLE_WRITERS, complaint, gathered, ipc_file, parquet_file
 
 from stablelse.readers import open_blocks
-from stablelse.readers.blocks import By, ReadError, ReadOptions
+from stablelse.readers.blocks import By, ReadOptions
 
 pa = pytest.importorskip("pyarrow")
 from pyarrow import feather, ipc  # noqa: E402  only with pyarrow
@@ -213,13 +212,6 @@ def test_a_batch_that_claims_terabytes(piped_in):
 def test_feather(tmp_path):
     feather.write_feather(pa.table({"a": FLOATS}), tmp_path / "x")
     assert np.array_equal(gathered(tmp_path / "x")[:, 0], FLOATS)
-
-
-def test_without_pyarrow(stored, monkeypatch):
-    path = stored(**HOLES)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ReadError, match=r"by pyarrow, which is not installed: pip install"):
-        list(open_blocks(str(path)))
 
 
 def pandas_table(index_columns, names=("a", "when", "b")):

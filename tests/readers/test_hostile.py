@@ -192,7 +192,7 @@ def test_a_row_is_not_held_if_the_file_is_far_too_small(name, written):
     assert message.endswith("; unpack it first")
 
 
-def test_a_long_row_is_held_if_the_file_is_as_long(written, monkeypatch):
+def test_a_long_row_is_held_if_the_file_is_as_long(monkeypatch):
     monkeypatch.setattr("stablelse.readers.blocks.HELD_BYTES", 1 << 10)
     monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 1 << 10)
     row = np.random.default_rng(5).normal(size=(1, 1000))

@@ -131,7 +131,7 @@ def test_rows_of_lists_in_row_groups(written):
     assert found == rows
 
 
-def test_what_is_behind_a_url(tmp_path):
+def test_what_is_behind_a_url():
     fsspec = pytest.importorskip("fsspec")
     data = "".join(f"{number / 7!r}\n" for number in range(500)).encode()
     with fsspec.open("memory://ranges/x.txt", "wb") as file:

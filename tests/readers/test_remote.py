@@ -151,13 +151,6 @@ def test_a_store_whose_package_is_missing(store, package):
     assert package in message
 
 
-def test_without_fsspec(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    said = "by fsspec, which is not installed: pip install 'fsspec"
-    with pytest.raises(ReadError, match=said):
-        list(open_blocks("s3://bucket/x"))
-
-
 def test_a_local_file_by_its_url(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(TEXT)

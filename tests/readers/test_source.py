@@ -29,7 +29,7 @@ def test_content_says_what_it_is(data, name, tmp_path, piped_in):
         assert (block.values.tolist(), block.source) == ([[1], [2], [3]], source)
 
 
-def test_a_slow_pipe(tmp_path):
+def test_a_slow_pipe():
     """The format is detected once enough bytes have come."""
     begin, end = os.pipe()
     data = saved(np.arange(3.0))
@@ -93,15 +93,6 @@ def test_no_file(tmp_path):
         with pytest.raises(ReadError) as error:
             list(open_blocks(str(path)))
         assert str(error.value).replace(str(path) or "\0", "x") == f"cannot read {said}"
-
-
-def test_no_permission(monkeypatch):
-    def refuse(path, mode, buffering):
-        raise PermissionError(13, "Permission denied", path)
-
-    monkeypatch.setattr("builtins.open", refuse)
-    said = "cannot read x: Permission denied; ask its owner for the right to read it"
-    assert complaint("x.csv") == said
 
 
 def test_empty(written, piped_in):
@@ -169,7 +160,6 @@ def packed(kind):
 
 NUMBERS = np.random.default_rng(4).normal(size=(3_000, 3))
 TEXT = "".join(",".join(map(repr, row)) + "\n" for row in NUMBERS.tolist()).encode()
-LINES = b"".join(b"%d\n" % number for number in range(1000))
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ VECTORS = [
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("function", [f.value for f in Function])
-def test_the_page_has_the_verdicts_and_the_exact_values_of_the_command(name, function, tmp_path):
+def test_the_page_has_the_verdicts_and_the_exact_values_of_the_command(name, function):
     compared = [stablelse.compare(x, function, formats=[name], errors=False) for x in VECTORS]
     texts = json.dumps([[str(v) for v in x] for x in VECTORS])
     code = f"""{texts}.map(texts => {{

@@ -23,16 +23,6 @@ def test_fields_are_the_results():
     assert [*comparison["results"][0]["findings"][0], "indices"] == names(Finding)
 
 
-def test_steps_are_beside_what_they_led_to():
-    comparison = stablelse.compare([1000, 1])
-    (record,) = comparison.steps.records()
-    naive, _, exact = record["results"]
-    assert [step["symbol"] for step in naive["steps"]] == ["x", "x", "e", "e", "s", "y"]
-    assert "steps" not in exact
-    rows = list(comparison.steps.flat_records())
-    assert [row["symbol"] for row in rows if row["method"] == "naive"] == list("xxeesy")
-
-
 def test_json_has_no_infinity_and_a_schema():
     text = "".join(json_document(Many("vectors", [stablelse.compare([np.inf, np.nan])])))
     document = json.loads(text, parse_constant=int)

@@ -154,7 +154,7 @@ def test_the_linker_for_windows_knows_what_the_kernel_calls():
     assert {line.split()[0] for line in definitions.splitlines()} == names
 
 
-def test_what_cannot_be_compiled_says_so_by_hand(copy, monkeypatch, capsys):
+def test_what_cannot_be_compiled_says_so_by_hand(copy, monkeypatch):
     without(monkeypatch, system=True, zig=True)
     monkeypatch.setattr(sys, "argv", ["build"])
     with pytest.raises(SystemExit) as stop:

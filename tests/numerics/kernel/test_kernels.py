@@ -139,7 +139,7 @@ def test_a_long_row_in_pieces(function, monkeypatch):
 
 
 @needs_kernel
-def test_results_in_doubt_are_settled_in_their_places(monkeypatch):
+def test_results_in_doubt_are_settled_in_their_places():
     """As if the kernel had left these, or all, in doubt."""
     x = np.random.default_rng(4).normal(size=(6, 9))
     right = stablelse.softmax(x, axis=1)
