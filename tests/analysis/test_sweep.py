@@ -39,28 +39,13 @@ def test_one_number_overflows_and_underflows_where_exp_does(name):
 #: ones depend on how exp rounds: there `compare` decides.
 MAPS = [
     ([0], {"offset": (700, 720)}, "naive", "float64", "right 709.782712893384, overflow 720"),
-    (
-        [0],
-        {"offset": (-750, -700)},
-        "naive",
-        "float64",
-        "underflow -745.1332191019412, digits_lost ?, right -700",
-    ),
-    (
-        [1, 2, -4],
-        {"scale": (1e-3, 1e6), "function": "softmax"},
-        "naive",
-        "float64",
-        "right 354.891356446692, overflow 1000000",
-    ),
+    ([0], {"offset": (-750, -700)}, "naive", "float64",
+     "underflow -745.1332191019412, digits_lost ?, right -700"),
+    ([1, 2, -4], {"scale": (1e-3, 1e6), "function": "softmax"}, "naive", "float64",
+     "right 354.891356446692, overflow 1000000"),
     # numbers that the format cannot hold are not the method's fault
-    (
-        [1, 2],
-        {"scale": (1, 1e6)},
-        "naive",
-        "float16",
-        "right ?, overflow 32752, does_not_fit 65504",
-    ),
+    ([1, 2], {"scale": (1, 1e6)}, "naive", "float16",
+     "right ?, overflow 32752, does_not_fit 65504"),
     ([1, 2], {"scale": (1, 1e6)}, "shifted", "float16", "right 32752, does_not_fit 65504"),
     ([1, 2], {"scale": (1, 1e6)}, "exact", "float16", "right 32752, does_not_fit 65504"),
     # the worst shift, and infinities, which give NaN in a shifted formula
@@ -69,14 +54,9 @@ MAPS = [
     ([np.inf, 1], {}, "naive", "float64", "right 1000"),
     ([np.inf, 1], {}, "shifted", "float64", "nan 1000"),
     # 0 / 0, and an entry that is zero although its own exponential is not
-    (
-        [0, 1],
-        {"function": "softmax"},
-        "naive",
-        "float32",
-        "underflow ?, digits_lost ?, right ?, overflow 1000",
-    ),
-]
+    ([0, 1], {"function": "softmax"}, "naive", "float32",
+     "underflow ?, digits_lost ?, right ?, overflow 1000"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("x", "options", "method", "name", "segments"), MAPS)

@@ -52,14 +52,10 @@ RUNS = {
     "errors": ("lse -0.775 -0.6175 --errors", {}),
     "errors-plain": ("softmax 1000 1001 --errors --format plain", {}),
     "errors-rows": ("lse --errors", {"stdin": b"1 2\n1000 3\n-500 -600\n"}),
-    "errors-formats": (
-        "log-softmax 1 2 --errors --dtype float16 --dtype bfloat16",
-        {"columns": 120},
-    ),
-    "division-free": (
-        "softmax 1000 1001 --method division-free --method shifted",
-        {"columns": 120},
-    ),
+    "errors-formats": ("log-softmax 1 2 --errors --dtype float16 --dtype bfloat16",
+        {"columns": 120}),
+    "division-free": ("softmax 1000 1001 --method division-free --method shifted",
+        {"columns": 120}),
     "exact-alone": ("softmax 1 2 --method exact", {}),
     "prove-lse": ("prove lse 1000 1001 1002", {}),
     "prove-lse-ascii": ("prove lse 1000 1001 1002", {"encoding": "ascii"}),
@@ -75,23 +71,17 @@ RUNS = {
     "prove-json": ("prove softmax 1000 1 --json", {}),
     "nll": ("nll 1000 1001 1002 --label 0", {}),
     "nll-wide": ("nll 12 3 -1000 --label 1 --dtype float16 --dtype float64", {"columns": 120}),
-    "nll-targets": (
-        "nll 1000 1001 1002 --label 0 --label-smoothing 0.1 --class-weights -",
-        {"stdin": b"1 2 0.5"},
-    ),
+    "nll-targets": ("nll 1000 1001 1002 --label 0 --label-smoothing 0.1 --class-weights -",
+        {"stdin": b"1 2 0.5"}),
     "nll-rows": ("nll --label-column digit", {"stdin": _LOGITS}),
     "nll-rows-csv": ("nll --label-column digit --format csv", {"stdin": _LOGITS}),
     "nll-rows-json": ("nll --label-column digit --json", {"stdin": _LOGITS}),
-    "nll-rows-jsonl": (
-        "nll --label-column digit --format jsonl --method naive",
-        {"stdin": _LOGITS},
-    ),
+    "nll-rows-jsonl": ("nll --label-column digit --format jsonl --method naive",
+        {"stdin": _LOGITS}),
     "nll-steps": ("nll 0 -40 --label 0 --steps --method shifted", {}),
     "nll-grad": ("nll 40 0 3 --label 0 --grad", {}),
-    "nll-grad-rows": (
-        "nll --label-column digit --grad --dtype float32",
-        {"stdin": _LOGITS, "columns": 120},
-    ),
+    "nll-grad-rows": ("nll --label-column digit --grad --dtype float32",
+        {"stdin": _LOGITS, "columns": 120}),
     "sweep": ("sweep 0 1 2", {}),
     "sweep-intervals": ("sweep 0 1 2 --intervals", {}),
     "sweep-ascii": (f"sweep 0 1 2 {_FORMATS}", {"encoding": "ascii"}),
@@ -101,10 +91,8 @@ RUNS = {
     "sweep-csv": ("sweep 0 1 --format csv --dtype float16", {}),
     "sweep-json": ("sweep 0 --json --dtype float32 --method naive", {}),
     "mask": ("softmax 1000 1 9999 --mask -", {"stdin": b"1 1 0\n"}),
-    "mask-empty": (
-        "log-softmax 1 2 --mask - --empty uniform --format plain",
-        {"stdin": b"false false\n"},
-    ),
+    "mask-empty": ("log-softmax 1 2 --mask - --empty uniform --format plain",
+        {"stdin": b"false false\n"}),
     **{f"demo-{name}": (f"demo --scene {name}", {}) for name in SCENES},
     "demo-plain": (f"demo {_OWN_SCENES} --format plain", {}),
     "demo-json": ("demo --scene one-pass --json", {}),
@@ -114,21 +102,17 @@ RUNS = {
     "gallery-plain": ("peers --all --peer naive --format plain", {"encoding": "ascii"}),
     "peers": (f"peers 0 -40 {_PEERS}", {}),
     "peers-softmax": (f"peers 1000 -40 --function softmax {_PEERS}", {}),
-    "peers-rows": (
-        f"peers --file - --function log-softmax {_PEERS}",
-        {"stdin": _ROWS, "columns": 120},
-    ),
+    "peers-rows": (f"peers --file - --function log-softmax {_PEERS}",
+        {"stdin": _ROWS, "columns": 120}),
     "scan": ("scan --fail-on none", _SCANNED),
     "scan-ascii": ("scan --fail-on none", _SCANNED | {"encoding": "ascii"}),
     "scan-all": ("scan --fail-on none --all", _SCANNED),
-    "scan-log-softmax": (
-        "scan --function log-softmax --dtype float8_e4m3fn --fail-on none",
-        _SCANNED | {"columns": 120},
-    ),
+    "scan-log-softmax": ("scan --function log-softmax --dtype float8_e4m3fn --fail-on none",
+        _SCANNED | {"columns": 120}),
     "scan-plain": ("scan --dtype float16 --format plain --max-ulp 1", _SCANNED),
     "scan-json": ("scan --dtype float16 --json", _SCANNED),
     "scan-csv": ("scan --dtype float16 --format csv", _SCANNED),
-}
+}  # fmt: skip
 
 #: Tables with a row for each installed library.
 _NEED_ML = {"limits", "gallery", "gallery-plain", "sweep", "scan", "scan-ascii"}

@@ -147,30 +147,20 @@ def test_options_that_make_no_sense_are_refused(options, complaint):
 @pytest.mark.parametrize(
     ("logits", "options", "words"),
     [
-        (
-            [[1, 2], [70_000, 1]],
-            {},
-            ["row 2: 70000 does not fit float16", "to do: choose a format"],
-        ),
+        ([[1, 2], [70_000, 1]], {},
+         ["row 2: 70000 does not fit float16", "to do: choose a format"]),
         ([[1, 2], [float("nan"), 1]], {}, ["NaN on 1 of 2", "to do: the logits have NaN"]),
         (np.zeros(70_000), {}, ["overflow on 1 of 1", "to do: use shifted-float32"]),
-        (
-            [12, 3],
-            {"method": "naive"},
-            ["overflow", "to do: use shifted or shifted-float32"],
-        ),
+        ([12, 3], {"method": "naive"}, ["overflow", "to do: use shifted or shifted-float32"]),
         ([0, -12], {}, ["no digit right", "lose no digits"]),
         ([12, 3], {"method": "naive", "max_ulp": 1e9}, ["overflow"]),
-        (
-            [-0.775, -0.6175],
-            {"dtype": "float64", "max_ulp": 4},
-            ["than 4 ulp off) on 1 of 1 vector; first row 1"],
-        ),
+        ([-0.775, -0.6175], {"dtype": "float64", "max_ulp": 4},
+         ["than 4 ulp off) on 1 of 1 vector; first row 1"]),
         ([[1, 2], [1e6, 3]], {"function": "softmax"}, ["a wider range"]),
         (np.full((2, 3, 4), [0, 0, 0, 1e5]), {}, ["row (1, 1): 100000 does not fit"]),
     ],
     ids=lambda value: repr(value)[:30],
-)
+)  # fmt: skip
 def test_what_is_unsafe_is_told_with_what_to_do(logits, options, words):
     from stablelse.testing import assert_stable
 

@@ -345,13 +345,8 @@ _TABLE = "[tool.stablelse]\n"
         ("tests src", _TABLE + 'exclude = ["tests"]', 1, _LINE, ""),
         ("src", _TABLE + 'rules = ["LSE002"]', 0, "", ""),
         ("src", _TABLE + 'rules = ["LSE2"]', 2, "", "for pyproject.toml: unknown rule 'LSE2'"),
-        (
-            "src",
-            _TABLE + "exlude = []",
-            2,
-            "",
-            "exlude: only the lists exclude and rules are known",
-        ),
+        ("src", _TABLE + "exlude = []", 2, "",
+         "exlude: only the lists exclude and rules are known"),
         ("src", _TABLE + "rules = 1", 2, "", "rules: only the lists exclude and rules are known"),
         ("src", "tool = ", 2, "", "pyproject.toml: Invalid value"),
         ("nowhere", "", 2, "", "nowhere does not exist: name files or folders"),
@@ -360,7 +355,7 @@ _TABLE = "[tool.stablelse]\n"
         ("src bad", "", 2, _LINE, "cannot read bad/binary.py, line 1: invalid or missing encoding"),
         ("bad", "", 2, "", "cannot read bad/unfinished.py, line 1: '(' was never closed"),
     ],
-)
+)  # fmt: skip
 def test_what_the_command_says(run, project, args, settings, code, out, err):
     (project / "bad").mkdir()
     (project / "bad/unfinished.py").write_text("y = exp(\n")

@@ -102,11 +102,8 @@ REFUSED = {
     "views": ({"a": 1.0}.values(), TypeError, r"not a dict_values: pass list\(x\)"),
     "sparse": (csr_array(np.eye(2)), TypeError, r"csr_array: pass x.toarray\(\)"),
     "ragged": ([[1.0, 2.0], [3.0]], ValueError, "different lengths: pass one at a time, or pad"),
-    "ragged objects": (
-        np.array([[1.0, 2.0], [3.0]], object),
-        TypeError,
-        r"x\[0\] is a list, not a number: pass numpy.stack\(x\)",
-    ),
+    "ragged objects": (np.array([[1.0, 2.0], [3.0]], object), TypeError,
+        r"x\[0\] is a list, not a number: pass numpy.stack\(x\)"),
     "records": (NUMPYS, TypeError, r"records: pass one field, x\['a', 'b'\]"),
     "dates": (np.array(["2024-01-01"], "M8[D]"), TypeError, "not dates"),
     "durations": (np.array([1], "m8[s]"), TypeError, "not durations: pass x / numpy.timedelta64"),
@@ -116,17 +113,11 @@ REFUSED = {
     "too large a decimal": ([Decimal("1e400")], ValueError, r"x\[0\] is too large for float64"),
     "a complex object": ([1, 1j, None], TypeError, r"x\[1\] is 1j, .*astype\(complex\)"),
     "an object": (object(), TypeError, "expected numbers, not an object$"),
-    "a masked array in disguise": (
-        Array(np.ma.array([1.0, 2, 3], mask=[0, 1, 0])),
-        TypeError,
-        MASK_WITH,
-    ),
-    "dates among numbers": (
-        np.array([1, np.datetime64("2024-01-01")], object),
-        TypeError,
-        "datetime64, not a number",
-    ),
-}
+    "a masked array in disguise": (Array(np.ma.array([1.0, 2, 3], mask=[0, 1, 0])), TypeError,
+        MASK_WITH),
+    "dates among numbers": (np.array([1, np.datetime64("2024-01-01")], object), TypeError,
+        "datetime64, not a number"),
+}  # fmt: skip
 
 COMPLEX = {"stablelse.logsumexp", "b"}
 

@@ -281,18 +281,10 @@ COMPLAINTS = [
     (([1, 2], -1), {}, LabelError, "label -1 is not a class"),
     (([[5]], [1]), {}, LabelError, "the only label is 0"),
     (([[1, 2]], [0, 1]), {}, LabelError, r"shape \(2,\) do not fit .* needs shape \(1,"),
-    (
-        (np.zeros((2, 3, 4)), np.zeros((2, 4), int)),
-        {},
-        LabelError,
-        r"shape \(2, 4\) do not fit .* needs shape \(2, 3\), or say axis=1 if that axis has the cl",
-    ),
-    (
-        (np.zeros((2, 3, 4)), np.zeros((3, 4), int)),
-        {"axis": 1},
-        LabelError,
-        "or say axis=0 if that axis has the classes$",
-    ),
+    ((np.zeros((2, 3, 4)), np.zeros((2, 4), int)), {}, LabelError,
+     r"shape \(2, 4\) do not fit .* needs shape \(2, 3\), or say axis=1 if that axis has the cl"),
+    ((np.zeros((2, 3, 4)), np.zeros((3, 4), int)), {"axis": 1}, LabelError,
+     "or say axis=0 if that axis has the classes$"),
     ((np.zeros((2, 3, 4)), np.zeros((2, 5), int)), {}, LabelError, r"needs shape \(2, 3\)$"),
     (([[1, 2]], [0.5]), {}, TypeError, "class indices, integers from 0, not float64"),
     (([[1, 2]], [True]), {}, TypeError, "integers from 0, not bool"),
@@ -310,7 +302,7 @@ COMPLAINTS = [
     (([1, 2], 0), {"empty": "one"}, ValueError, "unknown policy"),
     (([1, 2], 0), {"where": [1, 0]}, TypeError, "where takes booleans"),
     (([1, 2], 0), {"axis": 1}, ValueError, "out of bounds"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["nll", "nll_grad"])

@@ -61,11 +61,8 @@ GOOD = {
     "bool": ({"a": FLOATS > 0}, (), of(FLOATS > 0)),
     "dictionary": ({"a": pa.array(FLOATS).dictionary_encode()}, (), of(FLOATS)),
     # Half-way cases of 17 digits or more, which must be rounded only once.
-    "decimal": (
-        {"a": pa.array(list(map(decimal.Decimal, EXACT)), pa.decimal256(60, 30))},
-        (),
-        of(list(map(float, EXACT))),
-    ),
+    "decimal": ({"a": pa.array(list(map(decimal.Decimal, EXACT)), pa.decimal256(60, 30))}, (),
+        of(list(map(float, EXACT)))),
     "special": ({"a": SPECIAL}, (), of(SPECIAL)),
     "mixed": ({"a": HALVES, "b": np.float32([1e-45, 3])}, (), of(HALVES, [1e-45, 3], dtype="f4")),
     "by name and number": (COUNTED, ("b.c", "1"), of(np.arange(20) + 100, np.arange(20))),
@@ -84,7 +81,7 @@ GOOD = {
         )
         for name, kind in LISTS.items()
     },
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -243,7 +240,7 @@ RANGE = {"kind": "range", "name": None, "start": 0, "stop": 3, "step": 1}
             None,
         ),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("skip_na", [False, True])
 def test_an_index_of_pandas_is_left_out(table, kept, left_out, skip_na, writer, written):
     notes = []

@@ -99,72 +99,45 @@ MOST_CELLS = (1 << 20) - 1
 
 #: How to make a file, and how the error about it begins; None if its numbers are read.
 HOSTILE = {
-    "a row of zeros in .npy.zst": (
-        lambda: packed("zstd", npy_header("(1, 268435456)"), 1 << 31),
-        None,
-    ),
-    "a row of zeros in .npz": (
-        lambda: zipped(npy_header("(1, 33554432)"), 1 << 28),
-        None,
-    ),
-    "scattered zeros in .npy.zst": (
-        lambda: packed("zstd", npy_header("(4096, 4096)", is_fortran=True), 1 << 27),
-        None,
-    ),
+    "a row of zeros in .npy.zst": (lambda: packed("zstd", npy_header("(1, 268435456)"), 1 << 31),
+        None),
+    "a row of zeros in .npz": (lambda: zipped(npy_header("(1, 33554432)"), 1 << 28), None),
+    "scattered zeros in .npy.zst": (lambda: packed("zstd",
+        npy_header("(4096, 4096)", is_fortran=True), 1 << 27), None),
     "a page that claims to unpack": (lambda: lying_page(2, 2**31 - 65), "x has pages of 2,047 MiB"),
-    "a page that claims to be packed": (
-        lambda: lying_page(3, 2**31 - 65, use_dictionary=False),
-        "x has pages of 2,047 MiB",
-    ),
+    "a page that claims to be packed": (lambda: lying_page(3, 2**31 - 65, use_dictionary=False),
+        "x has pages of 2,047 MiB"),
     "a footer that claims columns": (lambda: footer(999_999), "x is damaged ("),
     "a list of zeros in Parquet": (lambda: parquet_file(lists()), "x has long lists of "),
-    "a list of zeros in Arrow": (
-        lambda: ipc_file(lists(), compression="zstd"),
-        "x has a compressed batch of 152 MiB, which must be held in memory at once; ",
-    ),
+    "a list of zeros in Arrow": (lambda: ipc_file(lists(), compression="zstd"),
+        "x has a compressed batch of 152 MiB, which must be held in memory at once; "),
     "a buffer that claims to unpack": (lying_buffer, "x has a compressed batch of 2,048 MiB"),
     "lists of nulls": (fixed_nulls, "x has a list of 2,048 MiB, which must be held in memory at "),
     "a line of cells": (lambda: b"10," * MOST_CELLS + b"1", None),
     "two lines of cells": (lambda: (b"10," * MOST_CELLS + b"1\n") * 2, None),
     "a line of minus signs": (lambda: "−1.000,".encode() * 900_000 + b"1", None),
-    "a line of blanks": (
-        lambda: row(b" ", 7 << 20),
-        "x, line 1 has more than 1,048,576 delimiters; ",
-    ),
+    "a line of blanks": (lambda: row(b" ", 7 << 20),
+        "x, line 1 has more than 1,048,576 delimiters; "),
     "a line of names": (lambda: b"ab," * MOST_CELLS + b"c", "x has a header ("),
-    "a line of delimiters": (
-        lambda: row(b",", 7 << 20),
-        "x, line 1 has more than 1,048,576 delimiters; ",
-    ),
-    "a line of quoted cells": (
-        lambda: row(b'"0",', 7 << 20),
-        "x, line 1 has more than 1,048,576 delimiters; ",
-    ),
+    "a line of delimiters": (lambda: row(b",", 7 << 20),
+        "x, line 1 has more than 1,048,576 delimiters; "),
+    "a line of quoted cells": (lambda: row(b'"0",', 7 << 20),
+        "x, line 1 has more than 1,048,576 delimiters; "),
     "a line of megabytes": (lambda: row(b"1.0,"), "x, line 1 is longer than 8 MiB; "),
-    "an array of infinities in JSON": (
-        lambda: b"[" + b"1e999," * 1_999_999 + b"1]",
-        "x, line 1, row 1, number 1: 1e999 overflowed to inf while it was read",
-    ),
+    "an array of infinities in JSON": (lambda: b"[" + b"1e999," * 1_999_999 + b"1]",
+        "x, line 1, row 1, number 1: 1e999 overflowed to inf while it was read"),
     "an array in JSON": (lambda: b"[" + row(b"0,")[:-1] + b"]", "x, line 1: the value that begins"),
-    "arrays in JSON": (
-        lambda: b'{"a": [' + row(b"[],")[:-2] + b"[]]}",
-        "x, line 1: the value that",
-    ),
-    "a string in JSON": (
-        lambda: b'["' + row(b"1")[:-1] + b'"]',
-        "x, line 1, row 1, number 1: '111",
-    ),
+    "arrays in JSON": (lambda: b'{"a": [' + row(b"[],")[:-2] + b"[]]}",
+        "x, line 1: the value that"),
+    "a string in JSON": (lambda: b'["' + row(b"1")[:-1] + b'"]',
+        "x, line 1, row 1, number 1: '111"),
     "nesting in JSON": (lambda: b"[" * 10**7, "x, line 1 is nested too deeply"),
-    "keys in JSON": (
-        lambda: json.dumps(dict.fromkeys(map(str, range(1_100_000)), 0)).encode(),
-        "x, line 1: the value that begins here has more than 2,000,000 items, or ",
-    ),
+    "keys in JSON": (lambda: json.dumps(dict.fromkeys(map(str, range(1_100_000)), 0)).encode(),
+        "x, line 1: the value that begins here has more than 2,000,000 items, or "),
     "the magic of bzip2": (lambda: b"XXXX1AY&SY" + bytes(5000), "x is bzip2 data that cannot be"),
-    "empty lists": (
-        lambda: parquet_file(table(a=[np.zeros(0)] * 2)),
-        "x, row 1, column 1 ('a') is empty; ",
-    ),
-}
+    "empty lists": (lambda: parquet_file(table(a=[np.zeros(0)] * 2)),
+        "x, row 1, column 1 ('a') is empty; "),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)
