@@ -50,9 +50,7 @@ RESULTS = {
 
 def test_every_type_that_has_a_picture_displays_itself():
     """Add new types above. The gallery takes long; two types are views of a result."""
-    assert set(RESULTS) == {name for name in FORMS if "table" in FORMS[name]} - {
-        "Gallery",
-    }
+    assert set(RESULTS) == {name for name in FORMS if "table" in FORMS[name]} - {"Gallery"}
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -307,15 +307,7 @@ def test_an_absorption_costs_what_it_says(x):
             assert result.relative_error * truth > told - others
 
 
-NAMES = [
-    "float8_e4m3fn",
-    "float8_e5m2",
-    "float16",
-    "bfloat16",
-    "float32",
-    "float64",
-    "longdouble",
-]
+NAMES = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64", "longdouble"]
 ANY = st.lists(
     st.floats(-2000, 2000) | st.sampled_from([np.inf, -np.inf, np.nan]), min_size=1, max_size=20
 )

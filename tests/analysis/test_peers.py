@@ -153,10 +153,7 @@ INSTALLED = [peer for peer in PEERS if peer.is_installed]
 def test_every_installed_library_in_every_format(peer, function, format_):
     find_format(format_.name)
     comparison = stablelse.compare_peers(
-        [[0.0, 0.0], [1.0, 2.0]],
-        function.value,
-        formats=[format_.name],
-        peers=[peer.name],
+        [[0.0, 0.0], [1.0, 2.0]], function.value, formats=[format_.name], peers=[peer.name]
     )
     result = next(r for r in comparison.results if r.peer == peer.name)
     assert result.version

@@ -82,31 +82,21 @@ def test_what_a_stream_cannot_do_is_refused():
 
 #: A format, blocks, and of naive and shifted: the verdict, and where each kind of trouble was.
 BROKEN = {
-    "the sum overflows though no term does": (
-        "float64", [np.full(70_000, 709.0)],
-        ("overflow", [("s", "overflow", None)]), ("right", []),
-    ),
-    "it does so when states are merged": (
-        "float64", [np.full(1, 709.0), np.full(2, 709.0)],
-        ("overflow", [("s", "overflow", None)]), ("right", []),
-    ),
+    "the sum overflows though no term does": ("float64", [np.full(70_000, 709.0)],
+        ("overflow", [("s", "overflow", None)]), ("right", [])),
+    "it does so when states are merged": ("float64", [np.full(1, 709.0), np.full(2, 709.0)],
+        ("overflow", [("s", "overflow", None)]), ("right", [])),
     "a term overflows, and so does the sum": (
         "float64", [np.full(2, 709.0), [710.0], np.full(2, 709.0)],
         ("overflow", [("e", "overflow", 3)]), ("right", []),
     ),
-    "the shifted sum overflows in a narrow format": (
-        "float16", [np.zeros(70_000)],
-        ("overflow", [("s", "overflow", None)]), ("overflow", [("s", "overflow", None)]),
-    ),
-    "a number does not fit the format": (
-        "float16", [[1, 70_000.0, 5]],
+    "the shifted sum overflows in a narrow format": ("float16", [np.zeros(70_000)],
+        ("overflow", [("s", "overflow", None)]), ("overflow", [("s", "overflow", None)])),
+    "a number does not fit the format": ("float16", [[1, 70_000.0, 5]],
         ("does_not_fit", [("x", "input_overflow", 2)]),
-        ("does_not_fit", [("x", "input_overflow", 2), ("d", "invalid", 2)]),
-    ),
-    "every term underflows": (
-        "float64", [[-1000.0, -1001.0]],
-        ("underflow", [("y", "sum_underflow", None)]), ("right", []),
-    ),
+        ("does_not_fit", [("x", "input_overflow", 2), ("d", "invalid", 2)])),
+    "every term underflows": ("float64", [[-1000.0, -1001.0]],
+        ("underflow", [("y", "sum_underflow", None)]), ("right", [])),
 }  # fmt: skip
 
 

@@ -182,11 +182,7 @@ def assert_verdict(x, t, motion, function, segment, format_):
     assert np.isfinite(moved).all()
     shifts = [segment.shift] if segment.shift else ["max"]
     comparison = stablelse.compare(
-        moved,
-        function,
-        methods=[segment.method.value],
-        shifts=shifts,
-        formats=[segment.format],
+        moved, function, methods=[segment.method.value], shifts=shifts, formats=[segment.format]
     )
     own = segment.method, segment.shift
     result = next(r for r in comparison.results if (r.method, r.shift) == own)

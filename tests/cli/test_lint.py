@@ -115,11 +115,7 @@ BAD = {
         "jnp.where(x > 0, x, jnp.exp(x) - 1)",
         "torch.where(x > 0, x, alpha * torch.expm1(x))",
     ],
-    "LSE009": [
-        "np.log(1 - np.exp(x))",
-        "torch.log(1 - torch.exp(-t))",
-        "np.log(1.0 - np.exp(-x))",
-    ],
+    "LSE009": ["np.log(1 - np.exp(x))", "torch.log(1 - torch.exp(-t))", "np.log(1.0 - np.exp(-x))"],
     "LSE010": [
         "torch.log(F.softmax(x, 1) + 1e-8)",
         "np.log(softmax(x) + eps)",

@@ -59,11 +59,7 @@ def test_what_is_ignored_is_left_out(run):
 
 @pytest.mark.parametrize(
     ("empty", "loss", "slope"),
-    [
-        ("nan", "nan", "nan"),
-        ("zero", "0", "0"),
-        ("uniform", str(stablelse.nll([0.0] * 3, 0)), "0"),
-    ],
+    [("nan", "nan", "nan"), ("zero", "0", "0"), ("uniform", str(stablelse.nll([0.0] * 3, 0)), "0")],
 )
 def test_masked_throughout(empty, loss, slope, run, tmp_path):
     (tmp_path / "mask").write_text("1 0 1\n0 0 0\n")
