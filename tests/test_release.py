@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def test_the_changelog_and_the_citation_name_this_version_and_its_day():
 
 
 @pytest.fixture
-def action(tmp_path, environment):
+def action(tmp_path, start):
     """Run the action's script with inputs, on a Python that has the package, and without pip."""
     python = tmp_path / "python"
     python.write_text(
@@ -45,13 +44,7 @@ def action(tmp_path, environment):
     def run(**inputs):
         variables = {"PATHS": "", "ARGUMENTS": "", "VERSION": "", "PYTHON": str(python)}
         variables |= {"RUNNER_TEMP": str(tmp_path / "temp"), "GITHUB_ACTION_PATH": str(ACTION)}
-        done = subprocess.run(
-            ["bash", str(ACTION / "run")],
-            cwd=code,
-            env=environment | variables | inputs,
-            capture_output=True,
-            text=True,
-        )
+        done = start("bash", ACTION / "run", cwd=code, **variables | inputs)
         assert [path.name for path in code.iterdir()] == ["-naive.py"], "an input was run"
         return done
 

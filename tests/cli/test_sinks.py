@@ -14,7 +14,7 @@ VALUE = "2.313261687518223\n"
 
 
 @pytest.fixture
-def bash(environment, tmp_path):
+def bash(start, tmp_path):
     """Run a line of bash in a folder with some files; `lse` stands for a quiet command."""
     (tmp_path / "x.csv").write_text("1\n2\n")
     (tmp_path / "log").write_text("old\n")
@@ -22,19 +22,8 @@ def bash(environment, tmp_path):
     (tmp_path / "many.csv").write_text("".join(f"{x % 7}.25\n" for x in range(20_000)))
     command = f"exec {sys.executable} -m stablelse"
     functions = f'lse() {{ ({command} lse -q "$@"); }}; stablelse() {{ ({command} "$@"); }}; '
-
-    def run(line):
-        return subprocess.run(
-            ["bash", "-c", functions + line],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+    options = {"cwd": tmp_path, "stdin": subprocess.DEVNULL}
+    return lambda line: start("bash", "-c", functions + line, **options)
 
 
 @pytest.mark.parametrize(

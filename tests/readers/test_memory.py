@@ -6,7 +6,6 @@ import io
 import json
 import lzma
 import re
-import subprocess
 import sys
 import zipfile
 from functools import partial
@@ -120,29 +119,32 @@ FORMATS = {
 }
 
 
-def read(path, environment, options=None, first=3, spare=0):
-    """Return what is read, or the error, and how much the memory grows after the first blocks."""
-    arguments = map(str, (path, json.dumps(options or {}), first, spare))
-    command = [sys.executable, "-c", CODE, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    total, grown = done.stdout.split("|")
-    return total, int(grown) * (1 if sys.platform == "darwin" else 1 << 10)  # in bytes on macOS
+@pytest.fixture
+def read(tmp_path, python):
+    """Return what is read of x, or the error, and how much the memory grows after first blocks."""
+
+    def run(options=None, first=3, spare=0):
+        arguments = tmp_path / "x", json.dumps(options or {}), first, spare
+        total, grown = python("-c", CODE, *arguments, check=True).stdout.split("|")
+        return total, int(grown) * (1 if sys.platform == "darwin" else 1 << 10)  # bytes on macOS
+
+    return run
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_it_does_not_grow_with_the_input(name, tmp_path, environment):
+def test_it_does_not_grow_with_the_input(name, tmp_path, read):
     write, options = FORMATS[name]
     numbers = write(tmp_path / "x")
-    total, grown = read(tmp_path / "x", environment, options)
+    total, grown = read(options)
     assert float(total) == numbers
     assert grown < BOUND
 
 
-def test_a_line_without_end(tmp_path, environment):
+def test_a_line_without_end(tmp_path, read):
     """A line may have 8 MiB, and is held twice when its buffer grows."""
     path = tmp_path / "x"
     path.write_bytes(gzip.compress(b"1") + gzip.compress(b" " * (1 << 22)) * (LARGE >> 22))
-    total, grown = read(path, environment)
+    total, grown = read()
     assert total.startswith(f"{path}, line 1 is longer than 8 MiB; put fewer numbers on a line")
     assert grown < 3 * BOUND
 
@@ -157,10 +159,10 @@ HUGE = {
 
 
 @pytest.mark.parametrize("name", HUGE)
-def test_a_small_file_takes_at_most_300_mib(name, tmp_path, environment):
+def test_a_small_file_takes_at_most_300_mib(name, tmp_path, read):
     """Whatever it unpacks to: this is what .github/SECURITY.md promises."""
     (tmp_path / "x").write_bytes(lzma.compress(HUGE[name]) + lzma.compress(bytes(1 << 24)) * 32)
-    said, grown = read(tmp_path / "x", environment, {"in_pieces": True}, first=0)
+    said, grown = read({"in_pieces": True}, first=0)
     assert said == "0.0" or str(tmp_path / "x") in said
     assert grown < 300 << 20
 
@@ -173,7 +175,7 @@ def test_a_small_file_takes_at_most_300_mib(name, tmp_path, environment):
         (arrow, 1, r"out of memory while reading x; write it with smaller batches .*"),
     ],
 )
-def test_too_little_memory_is_not_taken_for_damage(write, first, expected, tmp_path, environment):
+def test_too_little_memory_is_not_taken_for_damage(write, first, expected, tmp_path, read):
     write(tmp_path / "x")
-    said, _ = read(tmp_path / "x", environment, first=first, spare=16 << 20)
+    said, _ = read(first=first, spare=16 << 20)
     assert re.fullmatch(expected, said.replace(str(tmp_path / "x"), "x"))
