@@ -200,23 +200,9 @@ def test_formats_are_those_that_float64_holds():
     assert all(math.isfinite(float(FORMATS[name].largest)) for name in formats())
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        ("lab 1 2", "the lab needs a terminal"),
-        ("lab 1 --dtype longdouble", "the lab goes up to float64"),
-        ("lab 1 --dtype float16 --dtype float32", "one format at a time"),
-        ("lab 1 --dtype float8_e5m2 --save {}/x.html", "a page has no float8_e5m2"),
-        ("lab 1 2 3 4 5 6 7 8 9 10 11 12 13 --save {}/x.html", "12 at most, not 13"),
-        ("lab 1 --save {}/x.svg", "ends in none of .html"),
-        ("lab --exercise 6", "1<=x<=5"),
-    ],
-)
-def test_refusals(run, tmp_path, args, message):
-    done = run(args.format(tmp_path))
-    assert done.code == 2
-    assert message in done.err
-    assert list(tmp_path.iterdir()) == []
+def test_without_a_terminal_it_says_so(run):
+    done = run("lab 1 2")
+    assert (done.code, "the lab needs a terminal" in done.err) == (2, True)
 
 
 def test_files_and_pages(run, tmp_path):

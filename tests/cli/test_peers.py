@@ -139,21 +139,6 @@ def test_functions_of_the_user(home, run):
     assert titles == ["own_sibling:right_lse", f"{home}:right_lse"]
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("nowhere.py:f", "nowhere.py does not exist: name a file or a module, a colon"),
-        ("model.py:", "'model.py:' is not a function"),
-        (":softmax", "':softmax' is not a function"),
-    ],
-)
-def test_what_is_not_a_function(name, message, run, here):
-    (here / "model.py").touch()
-    done = run("peers", "1", "--peer", name)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
-
-
 def test_a_long_reason_fits_the_screen(run, tmp_path):
     (tmp_path / "own.py").write_text("raise ValueError('a long message ' * 20)\n")
     out = run("peers", "1", "2", "--peer", tmp_path / "own.py:lse").out

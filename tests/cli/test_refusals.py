@@ -19,7 +19,7 @@ FILES = {
     "m-inf": "0,-inf,0\n0,0,0\n", "narrow": "1,0\n1,1\n0,1\n", "short": "1,0,1\n0,1,1\n",
     "uneven.json": "[[1, 2], [3]]", "xy.json": '{"x": [1, 2], "y": 1}\n{"x": [3, 4], "y": 0}\n',
     "bad1x": "1x\n0\n", "bad?": "?\n0\n", "bad-a": "a,1\n0,1\n", "long": "1,0,1\n" * 4,
-    "perhaps": "1,0,1\n1,perhaps,1\n1,1,1\n",
+    "perhaps": "1,0,1\n1,perhaps,1\n1,1,1\n", "model.py": "",
 }  # fmt: skip
 
 #: Bad files of labels and masks, and the end of the error, which proposes their options.
@@ -113,6 +113,13 @@ REFUSED = [
     ("lse 1e308 --temperature 0.1", "the vector given, row 1, column 1: 1e308/0.1 is too large"),
     ("softmax -f e308 --temperature 0.1", "e308, row 2, column 2: 1e308/0.1 is too large to hold"),
     ("lse -f column --engine dask --temperature 2", "--engine dask ... go with --temperature"),
+    *((f"lse {more}", "--engine dask is for files")
+      for more in ("--engine dask 1 2", "--engine dask", "--engine dask -f -")),
+    *((f"lse -f x --engine dask {more}", "--engine dask sums in one pass")
+      for more in ("--steps", "--shift 0")),
+    ("lse -f x --engine dask", "use --by all or --by columns"),
+    ("lse -f x --scheduler tcp://x:1", "--scheduler is for a cluster"),
+    ("lse -f x --timeout 3", "--timeout is for a cluster"),
     # contents of files: tests/readers/test_bad.py has all that can be wrong
     ("lse -f cat", "cat, line 3, column 1: 'cat' is not a number"),
     ("softmax -f gap -q", "gap, line 3, column 1 ('a') is blank ... --skip-na"),
@@ -285,6 +292,9 @@ REFUSED = [
     ("peers --function softmax", "--function ... gallery"),
     ("peers 1 --all", "--all ... gallery"),
     ("peers 1 --quiet", "peers has no --quiet: lse, softmax"),
+    ("peers 1 --peer nowhere.py:f", "nowhere.py does not exist: name a file or a module, a colon"),
+    ("peers 1 --peer model.py:", "'model.py:' is not a function"),
+    ("peers 1 --peer :softmax", "':softmax' is not a function"),
     ("lse 1 --steps --digits 3", "--digits is for the table"),
     ("lse 1 --steps --all", "--all is for the table"),
     ("lse -f - -f -", "standard input can be read only once"),
@@ -314,7 +324,28 @@ REFUSED = [
     ("scan --max-ulp", "requires an argument (see stablelse scan --help)"),
     ("lab 1 2 --exercise 1", "--exercise brings its own numbers"),
     ("lab --exercise 2 --dtype bfloat16", "leave out all others"),
+    ("lab 1 --dtype longdouble", "the lab goes up to float64"),
+    ("lab 1 --dtype float16 --dtype float32", "one format at a time ... give --dtype once"),
+    ("lab 1 --dtype float8_e5m2 --save x.html", "a page has no float8_e5m2"),
+    (f"lab{' 1' * 13} --save x.html", "12 at most, not 13"),
+    ("lab 1 --save x.svg", "ends in none of .html"),
+    ("lab --exercise 6", "1<=x<=5"),
     ("audit --logits - --values -", "standard input can be read only once"),
+    ("audit -f x", "give the numbers to grade with --values"),
+    ("audit -f e308 --values x --dtype float16",
+     "e308, row 2, x_2 is 1e+308, which does not fit float16"),
+    ("audit -f x3 --values x", "x has fewer rows than the logits"),
+    *((f"audit -f x --values {more}", complaint)
+      for more, complaint in (
+        ("column", "column has 1 number a row, but softmax of x has 2"),
+        ("x --function lse", "x has 2 numbers a row, but lse of x has 1"),
+        ("x3", "x3 has more rows than the logits"),
+        ("nowhere", "cannot read nowhere"),
+        ("y --function nll", "nll needs labels"),
+        ("x --labels y", "labels go with --function nll"),
+        ("2.npy --row 1", "2.npy has 4 numbers a row, but softmax of x has 2"),
+        ("x --fail-on ulp", "did you mean ulp>N?): choose from broken, ulp>N"),
+        ("x --dtype float32 --dtype float16", "one format ... give --dtype once"))),
     # the linter
     ("lint --explain LSE001 --format json", "--explain ... leave out --format"),
     ("lint m.py --explain LSE001", "--explain ... leave out m.py"),
@@ -331,7 +362,13 @@ REFUSED = [
     ("softmax 1 2 --fail-on nan -o p.npy", "p.npy has the numbers ... leave out --fail-on"),
     ("softmax 1 2 --digits 3 -o p.npy", "--digits is for the table"),
     ("softmax 1 2 -o p.csv.gz", "p.csv.gz would hold text, in spite of .gz"),
+    ("softmax --by rows -f x -f short -o p.npy", "a file needs vectors of the same length"),
+    *((f"{command} -o x.NPY", "x.NPY would hold text")
+      for command in ("softmax 1 2 -q", "softmax 1 2 --json", "lse 1 2")),
+    ("scan -q -o x.NPY", "--quiet prints nothing"),
     ("scan -o x.npz", "x.npz would hold text"),
+    *((f"lse 1 2 {twice}", "p.svg would be written twice: name two files")
+      for twice in ("-o p.svg --save p.svg", "--save p.svg --save ./p.svg")),
     ("lse 1 -o x.csv", "x.csv would hold a table for people: add --format csv"),
     ("softmax 1 --errors -o x.csv", "x.csv would hold a table for people: add --format csv"),
     ("limits -o x.json --format plain", "x.json would hold a table for people: add --format json"),

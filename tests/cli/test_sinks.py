@@ -197,13 +197,6 @@ def test_numbers_and_other_files_are_no_input(bash, tmp_path):
     assert (tmp_path / "x.csv").read_text() == VALUE
 
 
-@pytest.mark.parametrize("twice", ["-o p.svg --save p.svg", "--save p.svg --save ./p.svg"])
-def test_two_outputs_in_one_file_are_refused(twice, run, here):
-    done = run(f"lse 1 2 {twice}")
-    assert (done.code, done.out, list(here.iterdir())) == (2, "", [])
-    assert "p.svg would be written twice: name two files" in done.err
-
-
 def test_links_permissions_and_owners_are_kept(run, here):
     (here / "old.txt").write_text("old")
     (here / "old.txt").chmod(0o640)
@@ -262,10 +255,3 @@ def test_an_array_of_many_axes_has_room_for_its_shape(run, tmp_path):
     np.save(tmp_path / "x.npy", x)
     assert run("softmax", "-f", tmp_path / "x.npy", "-o", tmp_path / "p.npy").code == 0
     assert np.load(tmp_path / "p.npy").shape == x.shape
-
-
-@pytest.mark.parametrize("args", ["softmax 1 2 -q", "softmax 1 2 --json", "lse 1 2", "scan -q -"])
-def test_text_does_not_go_into_files_of_numbers(run, tmp_path, args):
-    done = run(f"{args} --output {tmp_path}/x.NPY", stdin=b"1 2\n")
-    assert (done.code, list(tmp_path.iterdir())) == (2, [])
-    assert "--quiet prints nothing" in done.err or "would hold text" in done.err

@@ -353,26 +353,6 @@ def test_settings_that_dask_cannot_read(process, tmp_path):
     assert done.stderr.startswith("stablelse: error: cannot load Dask: A dask config file at ")
 
 
-@pytest.mark.parametrize(
-    ("args", "reason"),
-    [
-        (["--engine", "dask", "1", "2"], "--engine dask is for files"),
-        (["--engine", "dask"], "--engine dask is for files"),
-        (["--engine", "dask", "-f", "-"], "--engine dask is for files"),
-        (["--engine", "dask", "-f", "{}", "--steps"], "--engine dask sums in one pass"),
-        (["--engine", "dask", "-f", "{}", "--shift", "0"], "--engine dask sums in one pass"),
-        (["--engine", "dask", "-f", "{}"], "use --by all or --by columns"),
-        (["--scheduler", "tcp://x:1", "-f", "{}"], "--scheduler is for a cluster"),
-        (["--timeout", "3", "-f", "{}"], "--timeout is for a cluster"),
-    ],
-)
-def test_what_a_cluster_does_not_do(run, tmp_path, args, reason):
-    np.save(tmp_path / "x.npy", X.reshape(-1, 2))
-    done = run("lse", *(arg.format(tmp_path / "x.npy") for arg in args), stdin=b"1\n")
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert reason in done.err
-
-
 def opened(pid):
     """Return the names of the files and sockets that a process has open."""
     names = set()
