@@ -47,8 +47,8 @@ def assert_stable(
         If there are no logits, a name is unknown, or the format has no such method.
     """
     __tracebackhide__ = True
-    from stablelse.analysis.results import DIGIT
-    from stablelse.analysis.scan import failures, parse_conditions, scan, ways
+    from stablelse.analysis.results import DIGIT, parse_conditions
+    from stablelse.analysis.scan import failures, scan, ways
     from stablelse.numerics.formats import find_format
     from stablelse.numerics.inputs import real_numbers
 
@@ -58,7 +58,7 @@ def assert_stable(
     rows = real_numbers(logits)
     ulps = DIGIT if max_ulp is None else max_ulp
     found = scan(rows, function, formats=[dtype], max_ulp=ulps)
-    conditions = parse_conditions(f"{method}:{'broken' if max_ulp is None else 'ulp'}")
+    conditions = parse_conditions(f"{method}:{'broken' if max_ulp is None else 'ulp'}", known)
     failed = list(failures(found, conditions))
     if failed:
         from stablelse.render.scan import advice_text, failure_text

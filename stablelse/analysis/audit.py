@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis import Displayed, Place
-from stablelse.analysis.scan import Condition
+from stablelse.analysis.results import Condition
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import (

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from stablelse.analysis import Place
 from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.findings import judge
-from stablelse.analysis.results import VERDICTS, Comparison, Place, Verdict
+from stablelse.analysis.results import VERDICTS, Comparison, Verdict
 from stablelse.analysis.tally import Summary, Tally, Total
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.formulas import Candidate, Method, held, pairwise_sum

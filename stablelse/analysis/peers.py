@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis import Displayed
+from stablelse.analysis import Displayed, Place
 from stablelse.analysis.audit import rounded
-from stablelse.analysis.results import Place
 from stablelse.numerics.formats import Array, Format, format_of
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import Function, exact, ulp_error

@@ -8,17 +8,17 @@ hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis import Displayed
-from stablelse.analysis import Place as Place
+from stablelse.analysis import Displayed, Place
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import Evaluation, Method
+from stablelse.numerics.formulas import ChoiceError, Evaluation, Method
 from stablelse.numerics.functions import Function, LossFunction
 
 #: A decimal digit in ulps.
@@ -47,6 +47,49 @@ VERDICTS = tuple(Verdict)
 
 #: The verdicts of useless results.
 BROKEN = tuple(verdict for verdict in Verdict if verdict.is_broken)
+
+
+class Condition(NamedTuple):
+    """What must not occur, as in ``naive:overflow`` or ``ulp>4``; all methods by default."""
+
+    text: str
+    method: str | None
+    name: str
+    limit: float | None
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts that it names; ``ulp`` is everything but right."""
+        return _NAMED[self.name]
+
+
+_NAMED = {
+    "broken": BROKEN,
+    **{verdict.value: (verdict,) for verdict in VERDICTS[1:]},
+    "ulp": VERDICTS[1:],
+}
+_CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?(?:e-?\d+)?))?")
+
+
+def parse_conditions(
+    text: str,
+    methods: Collection[str],
+    names: Collection[str] = tuple(_NAMED),
+    limited: Collection[str] = ("ulp",),
+) -> list[Condition]:
+    """Return the conditions of a comma-separated list, each once; ``"none"`` means none."""
+    found = []
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts if parts != ["none"] else ():
+        match = _CONDITION.fullmatch(part)
+        method, name, limit = match.groups() if match else (None, "", None)
+        if name not in (names if limit is None else limited) or (method and not methods):
+            choices = ", ".join([*names, *(f"{name}>N" for name in limited)])
+            raise ChoiceError(f"unknown condition {part!r}: choose from {choices}, or none alone")
+        if method is not None and method not in methods:
+            raise ChoiceError(f"unknown method in {part!r}: choose from {', '.join(methods)}")
+        found.append(Condition(part, method, name, None if limit is None else float(limit)))
+    return list(dict.fromkeys(found))
 
 
 class FindingKind(Enum):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis import Displayed
+from stablelse.analysis import Displayed, Place
 from stablelse.analysis.findings import judge, surely_right
-from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
+from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Condition, Verdict
 from stablelse.numerics.bounds import limits
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas import NAIVE, SHIFTED, ChoiceError, Evaluation
+from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation
 from stablelse.numerics.functions import Function, does_not_fit, exact, ulp_error
 from stablelse.numerics.inputs import find_formats, real_numbers
 
@@ -39,6 +38,13 @@ class Way(Enum):
     NAIVE = "naive"
     SHIFTED = "shifted"
     FLOAT32 = "shifted-float32"  # shifted, in float32 from x - a on, then rounded
+
+
+#: Their names.
+WAYS = tuple(way.value for way in Way)
+
+#: What must not occur by default: a shifted result that is useless.
+DEFAULT_CONDITIONS = "shifted:broken"
 
 
 def ways(format_: Format) -> tuple[Way, ...]:
@@ -545,53 +551,6 @@ def scan(
     if not result.rows:
         raise ValueError(f"x has no vectors to scan: its shape is {values.shape}")
     return result
-
-
-class Condition(NamedTuple):
-    """What must not occur, as in ``naive:overflow`` or ``ulp>4``; all methods by default."""
-
-    text: str
-    method: str | None
-    name: str
-    limit: float | None
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """The verdicts that it names; ``ulp`` is everything but right."""
-        return _NAMED[self.name]
-
-
-#: What must not occur by default: a shifted result that is useless.
-DEFAULT_CONDITIONS = "shifted:broken"
-
-_NAMED = {
-    "broken": BROKEN,
-    **{verdict.value: (verdict,) for verdict in VERDICTS[1:]},
-    "ulp": VERDICTS[1:],
-}
-_METHODS = tuple(way.value for way in Way)
-_CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?(?:e-?\d+)?))?")
-
-
-def parse_conditions(
-    text: str,
-    names: Collection[str] = tuple(_NAMED),
-    limited: Collection[str] = ("ulp",),
-    methods: Collection[str] = _METHODS,
-) -> list[Condition]:
-    """Return the conditions of a comma-separated list, each once; ``"none"`` means none."""
-    found = []
-    parts = [part.strip() for part in text.split(",")]
-    for part in parts if parts != ["none"] else ():
-        match = _CONDITION.fullmatch(part)
-        method, name, limit = match.groups() if match else (None, "", None)
-        if name not in (names if limit is None else limited) or (method and not methods):
-            choices = ", ".join([*names, *(f"{name}>N" for name in limited)])
-            raise ChoiceError(f"unknown condition {part!r}: choose from {choices}, or none alone")
-        if method is not None and method not in methods:
-            raise ChoiceError(f"unknown method in {part!r}: choose from {', '.join(methods)}")
-        found.append(Condition(part, method, name, None if limit is None else float(limit)))
-    return list(dict.fromkeys(found))
 
 
 class Failure(NamedTuple):

@@ -16,15 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from stablelse.analysis import Place
 from stablelse.analysis.findings import UNDERFLOWS, Departure, find_in_part, measured, overflow
-from stablelse.analysis.results import (
-    VERDICTS,
-    Comparison,
-    Finding,
-    FindingKind,
-    MethodResult,
-    Place,
-)
+from stablelse.analysis.results import VERDICTS, Comparison, Finding, FindingKind, MethodResult
 from stablelse.numerics.bounds import RUNNING, ElementaryErrors, bound_of, coefficients
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, Formula, Method, evaluate_part

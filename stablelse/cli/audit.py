@@ -8,16 +8,17 @@ import numpy as np
 import typer
 
 from stablelse.analysis.audit import Audit
-from stablelse.analysis.scan import parse_conditions
+from stablelse.analysis.results import parse_conditions
 from stablelse.cli import tell
 from stablelse.cli.beside import open_beside
 from stablelse.cli.emit import emit
-from stablelse.cli.input import batches, find_formats, parsed_to, place_of, read_vectors
+from stablelse.cli.input import batches, parsed_to, place_of, read_vectors
 from stablelse.cli.labels import read_labelled
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function, LossFunction
+from stablelse.numerics.inputs import find_formats
 from stablelse.readers.blocks import Note, ReadError, ReadOptions, count
 from stablelse.readers.vectors import Beside, Vectors
 
@@ -27,7 +28,7 @@ _OPTIONS = {"--file": "--values", "--key": "--values-key"}
 
 def run(request: Request) -> None:
     """Grade the values, and exit with 1 if a condition occurs."""
-    formats = find_formats(request.dtype)
+    formats = find_formats(request.dtype or "float64")
     if len(formats) > 1:
         raise typer.BadParameter("values are graded in one format: give --dtype once")
     is_loss = request.function == "nll"
@@ -37,7 +38,7 @@ def run(request: Request) -> None:
         raise typer.BadParameter(what)
     result = Audit(function, formats[0].name)
     conditions = parse_conditions(
-        ",".join(request.fail_on or ["none"]), ["broken"], ["ulp", "nats"], []
+        ",".join(request.fail_on or ["none"]), [], ["broken"], ["ulp", "nats"]
     )
     dtype = parsed_to(formats)
     with (meter := meter_of(request)).running():

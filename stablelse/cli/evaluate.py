@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from stablelse.analysis.compare import Compared, Problem
-from stablelse.analysis.results import Comparison, MethodResult, Steps
+from stablelse.analysis.results import Comparison, Condition, MethodResult, Steps, parse_conditions
 from stablelse.analysis.tally import Tally, Total
 from stablelse.cli import tell
 from stablelse.cli.emit import Values, emit
@@ -121,14 +121,13 @@ class Guard:
     """--fail-on: what must not occur, and exit code 1 if it does; exact results never fail."""
 
     def __init__(self, fail_on: Sequence[str] | None, job: Job) -> None:
-        self._conditions: Sequence[Any] = ()
+        self._conditions: Sequence[Condition] = ()
         self._found: dict[tuple[str, str, str], tuple[int, str]] = {}
         if fail_on:
             methods = dict.fromkeys(each.method.value for each in job.candidates if each.formula)
             if not methods:
                 raise typer.BadParameter("--fail-on: exact never fails, so name another --method")
-            scan = import_module("stablelse.analysis.scan")
-            self._conditions = scan.parse_conditions(",".join(fail_on), methods=methods)
+            self._conditions = parse_conditions(",".join(fail_on), methods)
 
     def watched(self, stacks: Iterable[Found]) -> Iterator[Found]:
         """Yield the comparisons, and record failures."""
@@ -163,7 +162,7 @@ class Guard:
                     yield condition.text, result.method.value, result.format
 
 
-def _occurs(condition: Any, result: MethodResult | Total) -> bool:
+def _occurs(condition: Condition, result: MethodResult | Total) -> bool:
     if condition.limit is None or result.ulps is None:
         return result.verdict in condition.verdicts
     return result.ulps > condition.limit or bool(result.verdict and result.verdict.is_broken)

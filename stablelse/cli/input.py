@@ -15,7 +15,7 @@ from stablelse.analysis import Place
 from stablelse.cli.beside import with_companions
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
-from stablelse.numerics.formats import Array, Format, UnknownFormatError, find_format
+from stablelse.numerics.formats import Array, Format, UnknownFormatError
 from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
@@ -29,6 +29,7 @@ from stablelse.numerics.formulas import (
     methods_of,
 )
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import find_formats
 from stablelse.readers import open_files
 from stablelse.readers.blocks import Block, By, Gauge, ReadError, ReadOptions
 from stablelse.readers.literals import parse_numbers
@@ -57,7 +58,7 @@ class Job(NamedTuple):
 
 def job_of(request: Request, function: Function, values_alone: bool) -> Job:
     """Return the job of a request: by default exact values only, or every usual method."""
-    formats = find_formats(request.dtype)
+    formats = find_formats(request.dtype or "float64")
     for format_ in formats:
         if request.mask and not format_.has_infinity:
             raise typer.BadParameter(
@@ -74,11 +75,6 @@ def job_of(request: Request, function: Function, values_alone: bool) -> Job:
         having = ", ".join(m.value for m in methods_of(function) if m is not Method.EXACT)
         raise typer.BadParameter(f"--steps needs a method that has steps: {having}")
     return Job(function, tried, formats, parsed_to(formats), request.empty)
-
-
-def find_formats(names: list[str] | None, default: Sequence[str] = ("float64",)) -> list[Format]:
-    """Return the formats with these names, each once."""
-    return list(dict.fromkeys(find_format(name) for name in names or default))
 
 
 def parsed_to(formats: Sequence[Format]) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 import typer
 
 from stablelse.analysis.lab import LONGEST, State, formats
-from stablelse.cli.input import find_formats, only, read_vectors
+from stablelse.cli.input import only, read_vectors
 from stablelse.cli.options import Request
 from stablelse.cli.screen import terminal_restored
 from stablelse.files import open_sink
 from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import find_formats
 from stablelse.render.lab import (
     EXERCISES,
     MOST_SLIDERS,
@@ -56,7 +57,7 @@ def run(request: Request) -> None:
 
 def _state(request: Request) -> State:
     """Return the first state."""
-    found = find_formats(request.dtype)
+    found = find_formats(request.dtype or "float64")
     if len(found) > 1:
         raise typer.BadParameter("the lab shows one format at a time: give --dtype once")
     if found[0].name not in formats():

@@ -6,9 +6,10 @@ from functools import partial
 from stablelse.analysis.gallery import gallery
 from stablelse.analysis.peers import choose_peers, compare_stacks
 from stablelse.cli.emit import emit
-from stablelse.cli.input import find_formats, parsed_to, place_of, read_vectors
+from stablelse.cli.input import parsed_to, place_of, read_vectors
 from stablelse.cli.options import Request
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import find_formats
 
 
 def run(request: Request) -> None:
@@ -18,7 +19,7 @@ def run(request: Request) -> None:
         emit(replace(gallery(names), whole=request.all), request)
         return
     choose_peers(names)  # refuses wrong names before anything is read
-    formats = find_formats(request.dtype)
+    formats = find_formats(request.dtype or "float64")
     vectors = read_vectors(request, parsed_to(formats))
     stacks = ((stack.values, partial(place_of, stack)) for stack in vectors)
     function = Function(request.function or "lse")

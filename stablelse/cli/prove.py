@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from stablelse.analysis.prove import prove
 from stablelse.cli.emit import emit
-from stablelse.cli.input import find_formats, read_one
+from stablelse.cli.input import read_one
 from stablelse.cli.options import Request
+from stablelse.numerics.inputs import find_formats
 
 
 def run(request: Request) -> None:
@@ -13,7 +14,8 @@ def run(request: Request) -> None:
     if request.is_without_numbers:
         emit(prove(None, request.function), request)
         return
-    formats, shift = find_formats(request.dtype), (request.shift or "max").strip()
+    formats = find_formats(request.dtype or "float64")
+    shift = (request.shift or "max").strip()
     x, place = read_one(request, formats)
     proof = prove(x, request.function, shift=shift, formats=[format_.name for format_ in formats])
     emit(replace(proof, **place._asdict()), request)

@@ -6,20 +6,15 @@ from itertools import groupby
 
 import typer
 
-from stablelse.analysis.results import DIGIT
-from stablelse.analysis.scan import (
-    DEFAULT_CONDITIONS,
-    Condition,
-    ScanState,
-    failures,
-    parse_conditions,
-)
+from stablelse.analysis.results import DIGIT, Condition, parse_conditions
+from stablelse.analysis.scan import DEFAULT_CONDITIONS, WAYS, ScanState, failures
 from stablelse.cli import tell
 from stablelse.cli.emit import emit
-from stablelse.cli.input import find_formats, open_numbers, place_of
+from stablelse.cli.input import open_numbers, parsed_to, place_of
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import installed_formats
+from stablelse.numerics.inputs import find_formats
 from stablelse.readers.vectors import vectors
 from stablelse.render.scan import failure_text
 
@@ -29,9 +24,10 @@ def run(request: Request) -> None:
     conditions, max_ulp = _conditions(request.fail_on, request.max_ulp)
     installed = [format_.name for format_ in installed_formats()]
     trained_in = [name for name in ("float16", "bfloat16", "float32") if name in installed]
-    formats = [format_.name for format_ in find_formats(request.dtype, trained_in)]
-    state = ScanState(request.function or "lse", formats, max_ulp)
-    _take_all(state, request, "longdouble" in formats)
+    formats = find_formats(request.dtype or trained_in)
+    names = [format_.name for format_ in formats]
+    state = ScanState(request.function or "lse", names, max_ulp)
+    _take_all(state, request, parsed_to(formats))
     result = state.result()
     if not request.quiet:
         emit(replace(result, whole=bool(request.all)), request)
@@ -42,10 +38,9 @@ def run(request: Request) -> None:
         raise typer.Exit(1)
 
 
-def _take_all(state: ScanState, source: Request, is_wide: bool) -> None:
+def _take_all(state: ScanState, source: Request, dtype: str) -> None:
     """Read all vectors; by default, each file's shape says what a vector is."""
     with (meter := meter_of(source)).running():
-        dtype = "longdouble" if is_wide else "float64"
         blocks, by = open_numbers(source, dtype, meter.gauge, alike=source.by is not None)
         for _, part in groupby(blocks, lambda block: None if by else block.source):
             for stack in vectors(part, by, NOTES.note):
@@ -55,7 +50,7 @@ def _take_all(state: ScanState, source: Request, is_wide: bool) -> None:
 
 def _conditions(fail_on: list[str] | None, max_ulp: float | None) -> tuple[list[Condition], float]:
     """Return the conditions, and the allowed error in ulps."""
-    conditions = parse_conditions(",".join(fail_on or [DEFAULT_CONDITIONS]))
+    conditions = parse_conditions(",".join(fail_on or [DEFAULT_CONDITIONS]), WAYS)
     limits = {condition.limit for condition in conditions if condition.limit is not None}
     limits |= set() if max_ulp is None else {max_ulp}
     if len(limits) > 1:

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from stablelse.analysis.sweep import POINTS, sweep
 from stablelse.cli.emit import emit
-from stablelse.cli.input import find_formats, read_one
+from stablelse.cli.input import read_one
 from stablelse.cli.options import Request
 from stablelse.numerics.formulas import ChoiceError
+from stablelse.numerics.inputs import find_formats
 
 
 def run(request: Request) -> None:
     """Draw the survival map."""
-    formats = find_formats(request.dtype, ())
+    formats = find_formats(request.dtype) if request.dtype else []
     offset, scale = _ends("offset", request.offset), _ends("scale", request.scale)
     x, place = read_one(request, formats)
     result = sweep(

@@ -23,8 +23,8 @@ from stablelse.render.notation import Glyphs, operation_text
 from stablelse.render.numbers import bound_text, number_text, place_text, rough_text, vector_text
 
 if TYPE_CHECKING:
+    from stablelse.analysis import Place
     from stablelse.analysis.prove import FormatProof
-    from stablelse.analysis.results import Place
     from stablelse.analysis.sweep import Segment
     from stablelse.analysis.tally import Total
 

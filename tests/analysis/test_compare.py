@@ -11,8 +11,9 @@ from families import FAMILIES, rng_of
 from rich.console import Console
 
 import stablelse
+from stablelse.analysis import Place
 from stablelse.analysis.compare import Compared, Problem
-from stablelse.analysis.results import Place, Verdict
+from stablelse.analysis.results import Verdict
 from stablelse.numerics.formats import FORMATS, installed_formats
 from stablelse.numerics.formulas import USUAL, Method, candidates, find_shift
 from stablelse.numerics.functions import Function

@@ -9,8 +9,9 @@ from fuzz.properties import assert_agree
 from fuzz.strategies import FORMATS, FUNCTIONS
 
 import stablelse
-from stablelse.analysis.results import Place, Verdict
-from stablelse.analysis.scan import failures, parse_conditions
+from stablelse.analysis import Place
+from stablelse.analysis.results import Verdict, parse_conditions
+from stablelse.analysis.scan import WAYS, failures
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import SHIFTED, SHIFTS, ChoiceError
 from stablelse.numerics.functions import Function, exact, ulp_error
@@ -200,7 +201,9 @@ def test_conditions():
         "naive:ulp>4": [overflow, ("naive", *unfit[1:])],
     }
     for text, expected in told.items():
-        failed = [(f.result, f.first.verdict) for f in failures(found, parse_conditions(text))]
+        failed = [
+            (f.result, f.first.verdict) for f in failures(found, parse_conditions(text, WAYS))
+        ]
         assert [(r.method, v.value, r.vectors(v)) for r, v in failed] == expected, text
 
 
@@ -215,7 +218,7 @@ def test_conditions():
 def test_conditions_that_cannot_be(texts, complaint):
     for text in texts:
         with pytest.raises(ChoiceError, match=complaint):
-            parse_conditions(text)
+            parse_conditions(text, WAYS)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float8_e4m3fn"])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from stablelse.analysis import Place
 from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.likelihood import Labelled
-from stablelse.analysis.results import Place
 from stablelse.analysis.tally import Tally
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import Method, candidates, find_shift
