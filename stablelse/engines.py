@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from stablelse import __version__
 from stablelse.analysis.stream import StreamState
-from stablelse.numerics.threads import available, limited
+from stablelse.numerics.threads import cores, limited
 from stablelse.readers import Part, check_columns, read_part
 from stablelse.readers.blocks import Block, Note, ReadError, in_one_line, in_order, shown
 
@@ -72,7 +72,7 @@ def fold(
                 state.update(column, block.source, absent)
             report(block)
         return
-    with ThreadPoolExecutor(min(threads or available(), _BLOCKS_AHEAD), "fold") as pool:
+    with ThreadPoolExecutor(min(threads or cores(), _BLOCKS_AHEAD), "fold") as pool:
 
         def submit(block: Block) -> Future[StreamState]:
             return pool.submit(_added, block, states[0].fresh())
@@ -153,7 +153,7 @@ def _workers(
     if address is None:
         address = settings.get("scheduler-address", None) or None
     if address is None:
-        pool = ThreadPoolExecutor(available(), "part")
+        pool = ThreadPoolExecutor(cores(), "part")
         try:
             yield pool.submit
         finally:  # after an error or Ctrl-C, no thread goes on

@@ -85,9 +85,9 @@ def lint() -> str:
     """Lint a source, and return it with the findings."""
     from stablelse.analysis.lint import lint as find
     from stablelse.render.export import to_svg
-    from stablelse.render.lint import plain_lines
+    from stablelse.render.lint import lint_lines
 
-    findings = plain_lines(find(NAIVE, "naive.py"))
+    findings = lint_lines(find(NAIVE, "naive.py"))
     lines = [f" {number}  {line}" for number, line in enumerate(NAIVE.splitlines(), 1)]
     picture = Text("\n").join(map(Text, [*lines, "", *findings]))
     return to_svg(picture, "stablelse lint naive.py", PICTURES["lint.svg"][0])

@@ -18,7 +18,7 @@ from stablelse.numerics.functions import (
     LossFunction,
     correct_digits,
     does_not_fit,
-    exact,
+    exact_values,
     relative_error,
     ulp_error,
 )
@@ -81,7 +81,7 @@ class Audit(Displayed):
     ) -> None:
         """Grade values, shape (m, k), of logits, shape (m, n); k is 1 or n."""
         format_, source = FORMATS[self.format], place_of(0).source
-        right = _exact(self.function, rounded(x, format_, place_of), format_, labels)
+        right = _exact(self.function, rows_in(x, format_, place_of), format_, labels)
         given = format_.round(values)
         ulps = ulp_error(given, right, format_)
         relative = relative_error(given.reshape(-1, 1), right.reshape(-1, 1))
@@ -131,7 +131,7 @@ class Audit(Displayed):
         return worst[condition.name] > (condition.limit or 0)
 
 
-def rounded(x: Array, format_: Format, place_of: Callable[[int], Place]) -> Array:
+def rows_in(x: Array, format_: Format, place_of: Callable[[int], Place]) -> Array:
     """Return rows in a format, which must hold them: nobody else is asked about infinity."""
     fitting = format_.round(x)
     unfit = does_not_fit(x, fitting)
@@ -153,9 +153,9 @@ def _exact(
 ) -> Array:
     """Return the correctly rounded numbers, shape (m, k)."""
     if isinstance(function, Function):
-        return exact(function, x, format_)
+        return exact_values(function, x, format_)
     assert labels is not None, "a loss has labels"
-    logs = exact(Function.LOG_SOFTMAX, x, format_)
+    logs = exact_values(Function.LOG_SOFTMAX, x, format_)
     return -np.take_along_axis(logs, labels[:, np.newaxis], axis=1)
 
 

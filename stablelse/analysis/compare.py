@@ -29,9 +29,9 @@ from stablelse.numerics.functions import (
     LossFunction,
     condition_number,
     does_not_fit,
+    exact_values,
     exact_weighted,
 )
-from stablelse.numerics.functions import exact as exactly
 from stablelse.numerics.inputs import check_finite, find_formats, real_numbers, real_vector, several
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ class Problem:
         assert self.judged_as is not None, "it is a function of x"
         if b is not None:
             return exact_weighted(x, b, format_)
-        return exactly(self.judged_as, x, format_, self.empty, self.kept), None
+        return exact_values(self.judged_as, x, format_, self.empty, self.kept), None
 
     def of_formula(self, value: Array) -> Array:
         """Return the result that follows from the value of a formula."""

@@ -17,7 +17,7 @@ from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.running import RunningShifted
 
 #: What is computed for a scene, with its names in the scene's words.
-Facts = dict[str, Any]
+SceneFacts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Scene(Displayed):
     number: int
     of: int
     command: str
-    facts: Facts
+    facts: SceneFacts
 
 
 class Pass(NamedTuple):
@@ -41,25 +41,25 @@ class Pass(NamedTuple):
     value: Any  # The log-sum-exp so far
 
 
-def _compared(x: Any, *arguments: Any, **options: Any) -> Callable[[], Facts]:
+def _compared(x: Any, *arguments: Any, **options: Any) -> Callable[[], SceneFacts]:
     """Return a function that compares methods."""
     return lambda: {"comparison": compare(x, *arguments, **options)}
 
 
-def _why() -> Facts:
+def _why() -> SceneFacts:
     n, p = 2000, 0.5
     facts = {"n": n, "p": p, "likelihood": np.full(n, p).prod(), "logarithm": n * np.log(p)}
     return facts | _compared([1, 2, 3], methods=_NAIVE)()
 
 
-def _digits() -> Facts:
+def _digits() -> SceneFacts:
     value, bits = np.float64(1) / 3, FORMATS["float64"].significand_bits
     ulp = np.spacing(value)
     facts = {"bits": bits, "digits": round(bits * np.log10(2)), "value": value, "ulp": ulp}
     return facts | {f"off{k}": value + k * ulp for k in (1, 10, 1_000, 1_000_000)}
 
 
-def _one_pass() -> Facts:
+def _one_pass() -> SceneFacts:
     state, passes = RunningShifted(), []
     for x in np.array([3.0, 1000.0, 998.0, 1001.0]):
         before = state.shift
@@ -68,7 +68,7 @@ def _one_pass() -> Facts:
     return {"passes": passes}
 
 
-def _libraries() -> Facts:
+def _libraries() -> SceneFacts:
     shown = next(case for case in CASES if case.name == "one dominates at zero")
     (case,) = gallery(cases=[shown._replace(tasks=shown.tasks[:1])]).cases
     others = case.results[:-2]  # without this package, and the exact result
@@ -87,7 +87,7 @@ _SOFTMAX = ("shifted", "division-free", "exact")
 _SHIFTS = ("max", 1500, 0, 2000)
 
 #: The scenes, in the order of the tour: the command to type, and what computes the facts.
-SCENES: dict[str, tuple[str, Callable[[], Facts]]] = {
+SCENES: dict[str, tuple[str, Callable[[], SceneFacts]]] = {
     "why": ("stablelse lse 1 2 3", _why),
     "scores": ("stablelse softmax 1 2 3", _compared([1, 2, 3], "softmax", methods=_NAIVE)),
     "overflow": ("stablelse lse 1000 1001", _compared([1000, 1001], methods=_NAIVE)),
@@ -124,7 +124,7 @@ SCENES: dict[str, tuple[str, Callable[[], Facts]]] = {
 }
 
 
-def find_scene(name: str) -> tuple[str, Callable[[], Facts]]:
+def find_scene(name: str) -> tuple[str, Callable[[], SceneFacts]]:
     """Return the command and the function of a scene, or raise ChoiceError."""
     if name not in SCENES:
         raise ChoiceError(f"unknown scene {name!r}: choose from {', '.join(SCENES)}")

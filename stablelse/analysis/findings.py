@@ -34,7 +34,7 @@ import numpy as np
 
 from stablelse.analysis.results import DIGIT, VERDICTS, Finding, FindingKind, Verdict
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas import REDUCTIONS, Evaluation, Kind, Operation, pairwise_sum
+from stablelse.numerics.formulas import REDUCING, Evaluation, Kind, Operation, pairwise_sum
 from stablelse.numerics.functions import Function, correct_digits, relative_error, ulp_error
 
 # ---- What went wrong
@@ -97,7 +97,7 @@ class Findings:
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
     """Find what went wrong in a part of a vector of n, apart from a, sums and lost digits."""
     for operation in evaluation.operations:
-        if operation.kind not in REDUCTIONS:
+        if operation.kind not in REDUCING:
             for kind, where in _masks(evaluation, operation):
                 harmless = _harmless(evaluation, operation, kind, where, n)
                 yield _described(evaluation, _Trouble(operation, kind, where, harmless), ...)
@@ -129,7 +129,7 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
     masks: dict[FindingKind, Any] = {}
     with np.errstate(all="ignore"):
         finite: Any = reduce(np.logical_and, map(np.isfinite, operands))
-        if kind in REDUCTIONS:
+        if kind in REDUCING:
             finite = finite.all(axis=-1, keepdims=True)
         if kind in _OVERFLOWING:
             overflow = FindingKind.INPUT_OVERFLOW if kind is Kind.ROUND else FindingKind.OVERFLOW

@@ -12,7 +12,7 @@ import numpy as np
 from stablelse.analysis import Displayed
 from stablelse.analysis.peers import PeerComparison, Question, Task, ask, choose_peers
 from stablelse.numerics.formats import FORMATS, Array, Format, UnknownFormatError
-from stablelse.numerics.functions import Function, exact, exact_weighted
+from stablelse.numerics.functions import Function, exact_values, exact_weighted
 
 
 class Case(NamedTuple):
@@ -124,7 +124,7 @@ def _questions(case: Case, format_: Format) -> Iterator[Question]:
         return
     for task in case.tasks:  # the gradient is the softmax, whose NaN is a convention
         function = Function.SOFTMAX if task is Task.GRADIENT else Function(task.value)
-        yield Question(task, given, None, format_, exact(function, x, format_))
+        yield Question(task, given, None, format_, exact_values(function, x, format_))
 
 
 def trial_rows(format_: Format) -> Iterator[Array]:

@@ -14,7 +14,7 @@ import numpy as np
 from stablelse.analysis.compare import compare
 from stablelse.analysis.results import VERDICTS, Comparison, Verdict
 from stablelse.analysis.sweep import Motion, Range, Trial
-from stablelse.numerics.formats import Format, find_format, installed_formats, numbers, ordinals
+from stablelse.numerics.formats import Format, find_format, installed_formats, numbers_at, ordinals
 from stablelse.numerics.formulas import Method, candidates
 from stablelse.numerics.functions import Function, does_not_fit
 
@@ -114,12 +114,12 @@ class State:
     def at_threshold(self, direction: int) -> State:
         """Return the state with the selected number at the next threshold up (1) or down (-1)."""
         here = self.x[self.selected]
-        beyond = [at for at in thresholds(find_format(self.format)) if (at - here) * direction > 0]
+        beyond = [at for at in landmarks(find_format(self.format)) if (at - here) * direction > 0]
         return self.set(min(beyond, key=lambda at: abs(at - here))) if beyond else self
 
     def next(self, name: str, step: int = 1) -> State:
         """Return the state with the next element, format or function."""
-        choices = {"selected": range(len(self.x)), "format": formats(), "function": [*Function]}
+        choices = {"selected": range(len(self.x)), "format": lab_formats(), "function": [*Function]}
         every: Sequence[Any] = choices[name]
         at = (every.index(getattr(self, name)) + step) % len(every)
         return replace(self, **{name: every[at]})
@@ -138,7 +138,7 @@ class State:
         trial = Trial(x, Range(Motion.OFFSET, -edge, edge), self.function, every, format_)
 
         def is_broken(ordinal: int) -> bool:
-            verdicts, _ = trial.at(numbers(np.array([ordinal]), format_))
+            verdicts, _ = trial.at(numbers_at(np.array([ordinal]), format_))
             return VERDICTS[int(verdicts[0, 0])] in BREAKS[how]
 
         finite = x[np.isfinite(x)]  # x + t must fit
@@ -152,18 +152,18 @@ class State:
         while abs(broken - right) > 1:  # it breaks from some t on
             middle = (right + broken) // 2
             right, broken = (right, middle) if is_broken(middle) else (middle, broken)
-        t = numbers(np.array([broken]), format_)
+        t = numbers_at(np.array([broken]), format_)
         with np.errstate(all="ignore"):
             moved = format_.round(x) + t
         return self.with_numbers(moved.astype(float).tolist()), float(t[0])
 
 
-def formats() -> list[str]:
+def lab_formats() -> list[str]:
     """Return the formats of the lab: float64, in which x is held, and narrower installed ones."""
     return [f.name for f in installed_formats() if f.name != "longdouble"][::-1]
 
 
-def thresholds(format_: Format) -> list[float]:
+def landmarks(format_: Format) -> list[float]:
     """Return where e^x changes in a format, upward, with the number on either side of each end."""
     low, high, largest = format_.underflow_threshold, format_.overflow_threshold, format_.largest
     below, above = np.nextafter(low, -largest), np.nextafter(high, largest)

@@ -33,10 +33,10 @@ class LintError(NamedTuple):
     reason: str
 
 
-Found = list[LintFinding | LintError]
+LintResults = list[LintFinding | LintError]
 
 
-def lint(source: str, path: str = "<source>") -> Found:
+def lint(source: str, path: str = "<source>") -> LintResults:
     """Find naive formulas in Python or a notebook (.ipynb), and what cannot be parsed, in order."""
     if HINT.search(source.encode(errors="replace")) is None:
         return []
@@ -71,9 +71,9 @@ def _without_magic(found: re.Match[str]) -> str:
     return found[1] + "..." + "\n" * found[0].count("\n")
 
 
-def _part(source: str, path: str, modules: dict[str, str], cell: int | None = None) -> Found:
+def _part(source: str, path: str, modules: dict[str, str], cell: int | None = None) -> LintResults:
     """Find naive formulas in a file or a cell."""
-    found: Found = []
+    found: LintResults = []
 
     def check(term: Term) -> None:
         rule = _rule(term)

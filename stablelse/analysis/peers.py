@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis import Displayed, Place
-from stablelse.analysis.audit import rounded
+from stablelse.analysis.audit import rows_in
 from stablelse.numerics.formats import Array, Format, format_of
 from stablelse.numerics.formulas import ChoiceError
-from stablelse.numerics.functions import Function, exact, ulp_error
+from stablelse.numerics.functions import Function, exact_values, ulp_error
 from stablelse.numerics.inputs import find_formats, real_numbers, several
 from stablelse.printable import printable
 
@@ -416,8 +416,8 @@ def compare_stacks(
     def questions() -> Iterator[Question]:
         for stack, place in stacks:
             for format_ in formats:
-                x = rounded(stack, format_, place)
-                yield Question(task, x, None, format_, exact(function, x, format_), place)
+                x = rows_in(stack, format_, place)
+                yield Question(task, x, None, format_, exact_values(function, x, format_), place)
 
     task = Task(function.value)
     return ask(task, questions(), *choose_peers(peers))

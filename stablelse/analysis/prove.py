@@ -21,9 +21,17 @@ import numpy as np
 from stablelse.analysis import Displayed
 from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
-from stablelse.numerics.derivation import LARGEST, Exact, evaluate
+from stablelse.numerics.derivation import LARGEST, Exact, evaluate_exactly
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import ChoiceError, Kind, Operation, Shift, apply, find_shift, read
+from stablelse.numerics.formulas import (
+    ChoiceError,
+    Kind,
+    Operation,
+    Shift,
+    find_shift,
+    perform,
+    read_tree,
+)
 from stablelse.numerics.functions import Function, ulp_error
 from stablelse.numerics.inputs import find_formats, real_vector
 
@@ -67,7 +75,7 @@ _SHIFTED_SUM = "d subtract x a, e exp d, s sum e"
 #: last one the shifted formula.
 DERIVATIONS: dict[Function, tuple[Equation, ...]] = {
     function: tuple(
-        Equation(number, rule, read(left), read(right))
+        Equation(number, rule, read_tree(left), read_tree(right))
         for number, (rule, left, right) in enumerate(lines, start=1)
     )
     for function, lines in {
@@ -267,7 +275,7 @@ def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) ->
         )
     equations = DERIVATIONS[function]
     sides = [side for equation in equations for side in (equation.left, equation.right)]
-    exact = evaluate(sides, x, a[0], format_)
+    exact = evaluate_exactly(sides, x, a[0], format_)
     # The first line's left side is just y, or the p_j.
     symbol = equations[0].left.symbol
     nearest = np.array([value.nearest for value in exact[0]], dtype=format_.dtype)
@@ -313,7 +321,7 @@ def _line(
     sides = [equation.left, equation.right]
     results = [dict(given), dict(given)]
     for side, computed in zip(sides, results, strict=True):
-        apply(side.operations, computed, format_)
+        perform(side.operations, computed, format_)
     rows = []
     for index, _ in enumerate(exact[1]):
         left, right = (

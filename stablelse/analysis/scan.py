@@ -15,11 +15,11 @@ import numpy as np
 from stablelse.analysis import Displayed, Place
 from stablelse.analysis.findings import judge, surely_right
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Condition, Verdict
-from stablelse.numerics.bounds import limits
+from stablelse.numerics.bounds import guarantee
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation
-from stablelse.numerics.functions import Function, does_not_fit, exact, ulp_error
+from stablelse.numerics.functions import Function, does_not_fit, exact_values, ulp_error
 from stablelse.numerics.inputs import find_formats, real_numbers
 
 if TYPE_CHECKING:
@@ -411,7 +411,7 @@ class _Outcomes:
         if self.format.significand_bits > FORMATS["float64"].significand_bits:
             return codes
         inner = FORMATS["float32"] if way is Way.FLOAT32 else self.format
-        sure = limits(self.x.shape[1], self.format, inner, self.max_ulp, way is not Way.NAIVE)
+        sure = guarantee(self.x.shape[1], self.format, inner, self.max_ulp, way is not Way.NAIVE)
         if self.function is Function.LOGSUMEXP:
             for low, high in sure.right:
                 codes[(y_low >= low) & (y_high <= high)] = _RIGHT
@@ -426,7 +426,7 @@ class _Outcomes:
         """Compute the outcomes of some rows that are not certain."""
         x = self.x[rows]
         rounded = self.format.round(x)
-        right, unfit = exact(self.function, rounded, self.format), does_not_fit(x, rounded)
+        right, unfit = exact_values(self.function, rounded, self.format), does_not_fit(x, rounded)
         for way, (all_codes, all_ulps) in zip(ways(self.format), outcomes, strict=True):
             codes = all_codes[rows]
             if self.function is Function.LOGSUMEXP:
@@ -474,7 +474,7 @@ class _Outcomes:
         rounded = self.format.round(x[np.newaxis])
         evaluation = self._evaluation(way, rounded, self.largest[row : row + 1])
         value = self.format.round(evaluation.value)[0]
-        right = exact(self.function, rounded, self.format)[0]
+        right = exact_values(self.function, rounded, self.format)[0]
         with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
             is_nan = np.isnan(value)
             ulps = ulp_error(value, right, self.format)

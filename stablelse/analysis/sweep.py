@@ -16,7 +16,7 @@ import numpy as np
 from stablelse.analysis import Displayed
 from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.numerics.formats import FORMATS, Array, Format, numbers, ordinals
+from stablelse.numerics.formats import FORMATS, Array, Format, numbers_at, ordinals
 from stablelse.numerics.formulas import (
     Candidate,
     ChoiceError,
@@ -26,7 +26,7 @@ from stablelse.numerics.formulas import (
     find_shift,
     methods_of,
 )
-from stablelse.numerics.functions import Function, does_not_fit, exact
+from stablelse.numerics.functions import Function, does_not_fit, exact_values
 from stablelse.numerics.inputs import find_formats, real_vector, several
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def _ends(range_: Range, format_: Format) -> tuple[int, int]:
     """Return the ordinals of the first and the last number of the format in a range."""
     both = _nearest(np.array(range_[1:]), format_)
     low, high = both.tolist()
-    start, end = numbers(both, format_).astype(np.longdouble)
+    start, end = numbers_at(both, format_).astype(np.longdouble)
     return low + int(start < range_.start), high - int(end > range_.end)
 
 
@@ -332,7 +332,7 @@ class Trial:
         # `np.unique` imports masked arrays, 10 ms
         points = points[np.append(True, np.diff(points) != 0)]
         every = np.concatenate([self.points, points])
-        fresh = self.at(numbers(points, self.format))
+        fresh = self.at(numbers_at(points, self.format))
         order = np.argsort(every, kind="stable")
         self.points = every[order]
         self.outcomes = np.concatenate([self.outcomes, fresh], axis=-1)[..., order]
@@ -396,7 +396,7 @@ class Trial:
     def _at(self, t: Array) -> Array:
         move = np.add if self.range.motion is Motion.OFFSET else np.multiply
         moved: Array = move(self.format.round(self.x), t[:, np.newaxis])
-        right = exact(self.function, moved, self.format)
+        right = exact_values(self.function, moved, self.format)
         unfit = does_not_fit(self.x, moved)
         judged = []
         for _, formula, shift in self.candidates:
@@ -409,7 +409,7 @@ class Trial:
 
     def labels(self) -> Array:
         """Return the verdicts of every method, without the few that are better by chance."""
-        where = self.range.along(numbers(self.points, self.format))
+        where = self.range.along(numbers_at(self.points, self.format))
         joined: Array = self.outcomes[0].astype(int)
         for row in joined:
             for better in (_RIGHT, _LOST):
@@ -437,7 +437,7 @@ class Trial:
         for row in self.labels():
             for begin, end in _runs(row):
                 if row[begin] in (_LOST, _NO_DIGITS):
-                    t = numbers(self.points[[begin, end - 1]], self.format)
+                    t = numbers_at(self.points[[begin, end - 1]], self.format)
                     low, high = self.range.along(t)
                     places.append((low + steps * (high - low)).clip(0, 1))
         around: Array = _nearest(self.range.at(np.concatenate(places)), self.format)
@@ -454,7 +454,7 @@ class Trial:
         rows = zip(self.candidates, self.labels(), self.outcomes[1], strict=True)
         for (method, _, shift), verdicts, ulps in rows:
             for begin, end in _runs(verdicts):
-                first, last = numbers(self.points[[begin, end - 1]], self.format)
+                first, last = numbers_at(self.points[[begin, end - 1]], self.format)
                 yield Segment(
                     self.format.name,
                     method,

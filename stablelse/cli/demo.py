@@ -13,7 +13,7 @@ from stablelse.cli.options import Request
 from stablelse.cli.screen import COLORS, terminal_restored
 from stablelse.files import open_sink
 from stablelse.render import Many
-from stablelse.render.demo import title_text
+from stablelse.render.demo import scene_title
 from stablelse.render.layout import console_of
 
 #: Space, Enter and the right arrow go on; the left arrow and backspace go back; q, Escape and the
@@ -30,7 +30,7 @@ def run(request: Request) -> None:
         find_scene(name)
     if request.list:
         with open_sink(request.output) as stream:
-            stream.writelines(f"{name:<15} {title_text(name)}\n" for name in names)
+            stream.writelines(f"{name:<15} {scene_title(name)}\n" for name in names)
     elif request.scene or request.all or not _is_interactive(request):
         emit(Many("scenes", _computed(names)), request)
     else:

@@ -189,7 +189,7 @@ def _stored(format_: Format, suffix: str) -> np.dtype[Any]:
 
 
 #: What writes rows of numbers to a file, completely or not at all, by the suffix.
-NUMBERS: dict[str, Callable[[str, Iterable[WrittenRows], Format, str], None]] = {
+NUMBER_WRITERS: dict[str, Callable[[str, Iterable[WrittenRows], Format, str], None]] = {
     ".csv": _write_csv,
     ".npy": _write_npy,
     ".parquet": _write_parquet,

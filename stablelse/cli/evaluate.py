@@ -19,7 +19,14 @@ from stablelse.cli.emit import Values, emit
 from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
-from stablelse.cli.values import GATHERED, evaluation_of, long_input, read, values_of, write_file
+from stablelse.cli.values import (
+    GATHERED,
+    evaluation_of,
+    long_input,
+    read_input,
+    values_of,
+    write_file,
+)
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
 from stablelse.readers.vectors import Stream
@@ -31,7 +38,7 @@ from stablelse.render.numbers import place_text
 SHOWN = 1 << 18
 
 #: The results of the methods on some vectors.
-Found = Sequence[Comparison]
+Comparisons = Sequence[Comparison]
 
 
 def run(request: Request) -> None:
@@ -57,7 +64,7 @@ def run(request: Request) -> None:
 
 
 def _values(
-    compared: Iterator[tuple[Found, bool]], guard: Guard, request: Request
+    compared: Iterator[tuple[Comparisons, bool]], guard: Guard, request: Request
 ) -> Iterator[Values]:
     """Yield only the values of guarded vectors."""
     for stack, is_vertical in compared:
@@ -65,11 +72,11 @@ def _values(
             yield from values_of(comparison.results, request, is_vertical)
 
 
-def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found, bool]]:
+def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Comparisons, bool]]:
     """Yield the results of the methods on the vectors, and whether each line had one number."""
     long = long_input(request, meter)
     is_short = job.function is Function.LOGSUMEXP and not request.all
-    found = read(request, job, meter, GATHERED if is_short else SHOWN)
+    found = read_input(request, job, meter, GATHERED if is_short else SHOWN)
     # None: only if it is quick
     measured = request.errors or (False if request.is_picture else None)
     for stack in batches(meter.following(found)):
@@ -87,13 +94,13 @@ def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found,
         yield comparisons, stack.vertical
 
 
-def _counted(stacks: Iterator[Found], tally: Tally) -> Iterator[Found]:
+def _counted(stacks: Iterator[Comparisons], tally: Tally) -> Iterator[Comparisons]:
     for stack in stacks:
         tally.add(stack)
         yield stack
 
 
-def pictures(stacks: Iterator[Found], request: Request, tally: Tally) -> Iterator[Any]:
+def pictures(stacks: Iterator[Comparisons], request: Request, tally: Tally) -> Iterator[Any]:
     """Yield a single vector, or the chosen ones, in full, or else a summary of all."""
     of_many = partial(import_module, "stablelse.render.summary")  # one vector does not need it
     if request.steps or request.row:
@@ -129,7 +136,7 @@ class Guard:
                 raise typer.BadParameter("--fail-on: exact never fails, so name another --method")
             self._conditions = parse_conditions(",".join(fail_on), methods)
 
-    def watched(self, stacks: Iterable[Found]) -> Iterator[Found]:
+    def watched(self, stacks: Iterable[Comparisons]) -> Iterator[Comparisons]:
         """Yield the comparisons, and record failures."""
         if not self._conditions:
             yield from stacks

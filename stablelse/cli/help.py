@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-Row = tuple[str, str]
+Definition = tuple[str, str]
 
 #: Other names of the functions, and words that are commands of other programs.
 _SYNONYMS = {
@@ -18,7 +18,7 @@ _SYNONYMS = {
 }
 
 
-def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -> str:
+def page(command: Any, context: Any, width: int, commands: Sequence[Definition] = ()) -> str:
     """Return the help of a command: usage, examples, what it does, and its options in groups."""
     usage = f"Usage: {context.command_path} {' '.join(command.collect_usage_pieces(context))}"
     lines = [usage, ""]
@@ -32,16 +32,16 @@ def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -
     return "\n".join(lines).rstrip()
 
 
-def panels(command: Any, context: Any, other: str) -> dict[str, list[Row]]:
+def panels(command: Any, context: Any, other: str) -> dict[str, list[Definition]]:
     """Return the options of a command with their meanings, by the heading of their group."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[Definition]] = {}
     for param in command.get_params(context):
         if (record := param.get_help_record(context)) is not None:
             found.setdefault(getattr(param, "rich_help_panel", None) or other, []).append(record)
     return found
 
 
-def definitions(heading: str, rows: Sequence[Row], width: int) -> Iterator[str]:
+def definitions(heading: str, rows: Sequence[Definition], width: int) -> Iterator[str]:
     """Yield a heading and a list of names with their meanings, or nothing without names."""
     if not rows:
         return

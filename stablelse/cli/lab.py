@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from stablelse.analysis.lab import LONGEST, State, formats
+from stablelse.analysis.lab import LONGEST, State, lab_formats
 from stablelse.cli.input import only, read_vectors
 from stablelse.cli.options import Request
 from stablelse.cli.screen import terminal_restored
@@ -60,7 +60,7 @@ def _state(request: Request) -> State:
     found = find_formats(request.dtype or "float64")
     if len(found) > 1:
         raise typer.BadParameter("the lab shows one format at a time: give --dtype once")
-    if found[0].name not in formats():
+    if found[0].name not in lab_formats():
         raise typer.BadParameter(f"the lab goes up to float64: {found[0].name} is wider")
     if request.is_without_numbers:
         request = request.but(numbers=_START)

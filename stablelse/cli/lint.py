@@ -18,13 +18,13 @@ from typing import Any
 import typer
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.lint import Found, LintError, LintFinding, lint, rewritten
+from stablelse.analysis.lint import LintError, LintFinding, LintResults, lint, rewritten
 from stablelse.cli import tell
 from stablelse.cli.emit import check_sinks, emit
 from stablelse.cli.options import Request
 from stablelse.files import open_sink
 from stablelse.printable import printable
-from stablelse.render.lint import FORMS, RULES, rule_text
+from stablelse.render.lint import LINT_FORMS, RULES, rule_text
 
 #: Folders of others, which are searched only if they are named.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
@@ -59,14 +59,14 @@ def run(request: Request) -> None:
     findings = [each for each in found if isinstance(each, LintFinding) and each.rule in rules]
     if not request.diff:
         with open_sink(request.output) as stream:
-            stream.writelines(f"{line}\n" for line in FORMS[request.format](findings))
+            stream.writelines(f"{line}\n" for line in LINT_FORMS[request.format](findings))
     for error in errors:
         tell(f"error: cannot read {error.path}, line {error.line}: {error.reason}")
     if errors or findings:
         raise typer.Exit(2 if errors else 1)
 
 
-def lint_file(path: str) -> Found:
+def lint_file(path: str) -> LintResults:
     """Return the findings in a file, or what kept it from being read."""
     try:
         return lint(_read(path)[0], path)
@@ -86,7 +86,7 @@ def _read(path: str) -> tuple[str, str]:
     return content.decode(encoding), encoding
 
 
-def _fixed(path: str, rules: Sequence[str], is_diff: bool) -> Found:
+def _fixed(path: str, rules: Sequence[str], is_diff: bool) -> LintResults:
     """Rewrite the safe cases of a file, or show how; return what is left."""
     first = found = lint_file(path)
     if not _fixable(found, rules):
@@ -108,7 +108,7 @@ def _fixed(path: str, rules: Sequence[str], is_diff: bool) -> Found:
     return first  # nothing is fixed yet
 
 
-def _fixable(found: Found, rules: Sequence[str]) -> list[LintFinding]:
+def _fixable(found: LintResults, rules: Sequence[str]) -> list[LintFinding]:
     findings = (each for each in found if isinstance(each, LintFinding))
     return [each for each in findings if each.rule in rules and each.replacement is not None]
 

@@ -25,7 +25,7 @@ from stablelse.render.export import to_svg
 from stablelse.render.lab import HELP, KEYS, broken_text, command_text, status_text
 from stablelse.render.layout import NARROWEST
 from stablelse.render.numbers import number_text
-from stablelse.render.ruler import GUTTER, Axis
+from stablelse.render.ruler import GUTTER, RulerAxis
 from stablelse.render.screen import Screen
 
 #: Longer vectors are computed in the background, and are not edited as text.
@@ -245,7 +245,7 @@ class Lab(App[State]):
 
     def drag(self, event: events.MouseEvent, take: bool = False) -> None:
         """Select the nearest point, or move the held one to the mouse."""
-        axis = Axis(find_format(self.state.format), self.columns)
+        axis = RulerAxis(find_format(self.state.format), self.columns)
         cell, is_shift = int(event.x) - GUTTER, self.dragged == 2
         if take:
             points = self.state.exponents if is_shift else self.state.x

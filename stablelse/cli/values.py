@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.cli.emit import NUMBERS, Values, WrittenRows, emit
+from stablelse.cli.emit import NUMBER_WRITERS, Values, WrittenRows, emit
 from stablelse.cli.input import Job, job_of, policed, read_bounded, read_vectors
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter, meter_of
@@ -64,7 +64,7 @@ def _may_stream(request: Request, job: Job) -> bool:
     return not request.errors and "mean" not in shifts
 
 
-def read(
+def read_input(
     request: Request, job: Job, meter: Meter, most: int = GATHERED
 ) -> Iterator[Vectors | Stream]:
     """Read the vectors, and those of more than `most` numbers as streams."""
@@ -117,7 +117,7 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
     """Yield only the values, vector by vector as they come."""
     long = long_input(request, meter)
     narrow = [format_ for format_ in job.formats if format_.significand_bits < 53]
-    for stack in meter.following(read(request, job, meter)):
+    for stack in meter.following(read_input(request, job, meter)):
         if isinstance(stack, Stream):
             yield from _values_of_long(stack, long, job)
             continue
@@ -176,7 +176,7 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
             "or use --format csv for a table of all"
         )
     blocks = _blocks(request, job, meter)
-    NUMBERS[request.suffix](path, blocks, job.formats[0], job.function.value)
+    NUMBER_WRITERS[request.suffix](path, blocks, job.formats[0], job.function.value)
 
 
 def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[WrittenRows]:
@@ -185,7 +185,7 @@ def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[WrittenRows]:
     long = long_input(request, meter)
     width = None
     columns: list[Array] = []
-    for stack in meter.following(read(request, job, meter)):
+    for stack in meter.following(read_input(request, job, meter)):
         if isinstance(stack, Stream):
             parts: Iterable[Array] = (
                 elements[np.newaxis] for elements in long().elements(stack, job)

@@ -221,7 +221,9 @@ class Guarantee(NamedTuple):
     overflow: float
 
 
-def limits(n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: bool) -> Guarantee:
+def guarantee(
+    n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: bool
+) -> Guarantee:
     """Return what y tells about the naive or the shifted formula, a = max; not only to first order.
 
     Every operation is rounded to `inner`: the format, or a wider one from which the result is

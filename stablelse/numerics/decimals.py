@@ -257,7 +257,7 @@ class Sum:
         """Whether the first term is the only one."""
         return not any(True for part in self._others() for _ in part)
 
-    def __iter__(self) -> Iterator[tuple[Context, State]]:
+    def __iter__(self) -> Iterator[tuple[Context, SumState]]:
         for index, precise in enumerate(contexts()):
             if index == len(self._known):
                 self._known.append(self._at(precise))
@@ -278,7 +278,7 @@ class Sum:
         """Round a + log abs(S), and return the sign of S, which must not be 0."""
         signs = []
 
-        def evaluate(_: Sequence[Decimal], state: State) -> list[Ball]:
+        def evaluate(_: Sequence[Decimal], state: SumState) -> list[Ball]:
             first, ball = state
             signs.append(ball.sign)
             return [add(Ball(first.x), log(negate(ball) if ball.sign < 0 else ball))]
@@ -288,19 +288,19 @@ class Sum:
 
 
 #: The first term, and S.
-State = tuple[ExactTerm, Ball]
+SumState = tuple[ExactTerm, Ball]
 
 #: Computes elements of some x.
-Elements = Callable[[Sequence[Decimal], State], Sequence[Ball]]
+Evaluator = Callable[[Sequence[Decimal], SumState], Sequence[Ball]]
 
 
-def quotients(x: Sequence[Decimal], state: State) -> list[Ball]:
+def quotients(x: Sequence[Decimal], state: SumState) -> list[Ball]:
     """Return exp(x_j - a) / S."""
     first, ball = state
     return [divide(exp_of_difference(entry, first.x), ball) for entry in x]
 
 
-def log_quotients(x: Sequence[Decimal], state: State) -> list[Ball]:
+def log_quotients(x: Sequence[Decimal], state: SumState) -> list[Ball]:
     """Return x_j - a - log S."""
     first, logarithm = state[0], log(state[1])
     return [subtract(Ball(_EXACT.subtract(entry, first.x)), logarithm) for entry in x]
@@ -343,7 +343,7 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
 
 
 #: Functions that compute elements, by name.
-ELEMENTS: dict[str, Elements] = {"softmax": quotients, "log_softmax": log_quotients}
+ELEMENTS: dict[str, Evaluator] = {"softmax": quotients, "log_softmax": log_quotients}
 
 
 def elements(name: str, x: Array, format_: Format, places: Array | None = None) -> Array:
@@ -359,7 +359,7 @@ def elements(name: str, x: Array, format_: Format, places: Array | None = None) 
     return result
 
 
-def elements_of(x: Array, evaluate: Elements, sum_: Sum, format_: Format) -> list[Any]:
+def elements_of(x: Array, evaluate: Evaluator, sum_: Sum, format_: Format) -> list[Any]:
     """Round elements of finite x, given the sum of all terms."""
     entries = _decimals(x)
     found = climb(set(entries), evaluate, sum_, format_)

@@ -46,7 +46,9 @@ class Exact(NamedTuple):
     ball: Ball  # the ball that decided it
 
 
-def evaluate(sides: Sequence[Operation], x: Array, a: Any, format_: Format) -> list[list[Exact]]:
+def evaluate_exactly(
+    sides: Sequence[Operation], x: Array, a: Any, format_: Format
+) -> list[list[Exact]]:
     """Evaluate sides of equations exactly, or raise ChoiceError if a value stays undecided.
 
     They depend on x, shape (n,), a, and y = log sum exp(x_i) or p_j = exp(x_j - y); x and a are

@@ -28,7 +28,7 @@ _LOGSUMEXP = 0
 JOB, _ALIGNED = 2**17, 64
 
 compiled = kernel.load()
-threads.available()  # a wrong environment variable is an error at once
+threads.cores()  # a wrong environment variable is an error at once
 
 
 def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:

@@ -314,7 +314,7 @@ def ordinals(x: Array, format_: Format) -> Array:
     return counted
 
 
-def numbers(ordinal: Array, format_: Format) -> Array:
+def numbers_at(ordinal: Array, format_: Format) -> Array:
     """Return the numbers of the format with these ordinals: the inverse of `ordinals`."""
     size = format_.dtype.itemsize
     if size <= 8:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.functions import Function, exact, exact_weighted
+from stablelse.numerics.functions import Function, exact_values, exact_weighted
 
 # ---- Operations and their evaluation
 
@@ -51,7 +51,7 @@ class Kind(Enum):
 
 
 #: Operations that turn a vector into one number.
-REDUCTIONS = frozenset({Kind.SHIFT, Kind.SUM})
+REDUCING = frozenset({Kind.SHIFT, Kind.SUM})
 
 
 class Operation(NamedTuple):
@@ -72,10 +72,10 @@ class Operation(NamedTuple):
         """Whether each element has a result, not only the vector."""
         if self.kind is Kind.GIVEN:
             return self.symbol in ("input", "weights", "x", "p")
-        return self.kind not in REDUCTIONS and any(part.per_element for part in self.operands)
+        return self.kind not in REDUCING and any(part.per_element for part in self.operands)
 
 
-def read(text: str, *given: Operation) -> Operation:
+def read_tree(text: str, *given: Operation) -> Operation:
     """Read a tree from operations ``symbol kind operands``, with commas in between."""
     trees = {tree.symbol: tree for tree in given}
     for symbol, *rest in map(str.split, text.split(", ")):
@@ -117,7 +117,7 @@ class Formula(NamedTuple):
         results: dict[str, Array] = {"input": np.asarray(x)}
         if weights is not None:
             results["weights"] = np.broadcast_to(weights, np.shape(x))
-        partial_sums = apply(self.operations, results, format_, shift)
+        partial_sums = perform(self.operations, results, format_, shift)
         return Evaluation(self, format_, results, tuple(partial_sums))
 
 
@@ -131,11 +131,11 @@ def evaluate_part(
     """
     results: dict[str, Array] = {"input": np.asarray(x), **reduced}
     known = takewhile(lambda each: each.kind is not Kind.SUM or "s" in reduced, formula.operations)
-    apply((each for each in known if each.kind not in REDUCTIONS), results, format_)
+    perform((each for each in known if each.kind not in REDUCING), results, format_)
     return Evaluation(formula, format_, results, ())
 
 
-def apply(
+def perform(
     operations: Iterable[Operation],
     results: dict[str, Array],
     format_: Format,
@@ -203,7 +203,7 @@ class Evaluation(NamedTuple):
 
     def operands(self, operation: Operation, index: int) -> tuple[Any, ...]:
         """Return the operands of an operation, not a sum, for one element of a single vector."""
-        if operation.kind in REDUCTIONS:
+        if operation.kind in REDUCING:
             return ()
         arrays = (self.results[operand.symbol] for operand in operation.operands)
         return tuple(array[min(index, array.shape[-1] - 1)] for array in arrays)
@@ -241,8 +241,8 @@ def pairwise_sum(terms: Array, levels: list[Array] | None = None) -> Array:
 
 
 def _formulas(*lines: tuple[Method, str, str]) -> tuple[Formula, ...]:
-    given = read("x round input")
-    trees = [(Function(name), method, read(text, given)) for method, name, text in lines]
+    given = read_tree("x round input")
+    trees = [(Function(name), method, read_tree(text, given)) for method, name, text in lines]
     return tuple(Formula(*line, line[-1].operations) for line in trees)
 
 
@@ -340,10 +340,10 @@ class Candidate(NamedTuple):
         empty: str = "nan",
         kept: Array | None = None,
     ) -> Array:
-        """Compute the function of every row of x, rounded to the format; see `functions.exact`."""
+        """Compute the function of every row of x, rounded to the format; see `exact_values`."""
         if self.formula is not None:
             return self.formula.evaluate(x, format_, self.shift and self.shift.rule).value
-        return exact(function, format_.round(x), format_, empty, kept)
+        return exact_values(function, format_.round(x), format_, empty, kept)
 
     def weighted_values(self, x: Array, weights: Array, format_: Format) -> tuple[Array, Array]:
         """Compute log |sum b e^x| of every row, shape (m, 1), and the signs of the sums."""

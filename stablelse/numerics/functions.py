@@ -47,7 +47,7 @@ class LossFunction(Enum):
         return Function.LOG_SOFTMAX if self is LossFunction.LOSS else Function.SOFTMAX
 
 
-def exact(
+def exact_values(
     function: Function, x: Array, format_: Format, empty: str = "nan", kept: Array | None = None
 ) -> Array:
     """Compute a function of rows, shape (m, n), correctly rounded; logsumexp has shape (m, 1).

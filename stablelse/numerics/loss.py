@@ -37,7 +37,7 @@ import numpy as np
 
 from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
 from stablelse.numerics.certificate import Certificate, Rung
-from stablelse.numerics.decimals import Ball, State, Sum
+from stablelse.numerics.decimals import Ball, Sum, SumState
 from stablelse.numerics.doubleword import ARITHMETIC_ERROR, Approximation, Pair, settle, two_sum
 from stablelse.numerics.formats import Array, Format, check_arithmetic, nearest, ratio
 from stablelse.numerics.reference import Sums
@@ -590,7 +590,7 @@ def _element(x: Any, t: Fraction, scale: Fraction, sum_: Sum, format_: Format) -
     unit = lcm(scale.denominator, t.denominator)
     whole, part, units = (Ball(Decimal(int(v * unit))) for v in (scale, t, Fraction(1)))
 
-    def evaluate(_: object, state: State) -> list[Ball]:
+    def evaluate(_: object, state: SumState) -> list[Ball]:
         if entry == sum_.first.x:  # then it may be close to scale / n - t, which may be a tie
             less = decimals.subtract(whole, decimals.multiply(part, state[1]))
             return [decimals.divide(less, decimals.multiply(units, state[1]))]

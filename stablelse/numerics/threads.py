@@ -84,7 +84,7 @@ def _executor(count: int) -> "ThreadPoolExecutor":
 def workers(size: int) -> int:
     """Return how many threads `mapped` uses for `size` elements, if there are enough jobs."""
     count = size // _SHARE
-    return min(count, _limit.get() or available()) if count > 1 else 1
+    return min(count, _limit.get() or cores()) if count > 1 else 1
 
 
 class SettingError(ValueError):
@@ -102,7 +102,7 @@ def _positive_integer(name: str, text: str) -> int:
     return int(text)
 
 
-def available() -> int:
+def cores() -> int:
     """Return the number of cores that the process may use, or that the environment sets."""
     own, shared = map(setting, _VARIABLES)
     if own:

@@ -222,7 +222,7 @@ def scene_picture(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Renderab
     yield Text()
 
 
-def title_text(name: str) -> str:
+def scene_title(name: str) -> str:
     """Return the title of a scene, in ASCII."""
     return PAGES[name].title.format(sum=ASCII.sum)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.lab import State, formats
+from stablelse.analysis.lab import State, lab_formats
 from stablelse.analysis.results import MethodResult
 from stablelse.numerics.formats import ALIASES, FORMATS
 from stablelse.numerics.functions import Function
@@ -154,7 +154,7 @@ def page(state: State, title: str) -> str:
 
 
 def _data(state: State) -> dict[str, Any]:
-    names = [name for name in PAGE_FORMATS if name in formats()]
+    names = [name for name in PAGE_FORMATS if name in lab_formats()]
     functions: list[dict[str, Any]] = []
     exact: dict[str, dict[str, list[str]]] = {name: {} for name in names}
     for function in Function:

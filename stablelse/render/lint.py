@@ -109,7 +109,7 @@ def message_text(finding: LintFinding) -> str:
     return f"{rule.title}: {_limit_text(rule)}; use {instead}"
 
 
-def plain_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
+def lint_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     """Yield a line for each finding, as linters print it."""
     for f in findings:
         cell = f"cell {f.cell}:" if f.cell else ""
@@ -117,7 +117,7 @@ def plain_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
         yield printable_line(f"{place}: {f.rule} {message_text(f)}")
 
 
-def json_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
+def lint_json(findings: Sequence[LintFinding]) -> Iterator[str]:
     """Yield a JSON document."""
     records = []
     for finding in findings:
@@ -164,9 +164,9 @@ def sarif_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
 
 
 #: The formats of findings.
-FORMS: dict[str, Callable[[Sequence[LintFinding]], Iterator[str]]] = {
-    "plain": plain_lines,
-    "json": json_lines,
+LINT_FORMS: dict[str, Callable[[Sequence[LintFinding]], Iterator[str]]] = {
+    "plain": lint_lines,
+    "json": lint_json,
     "sarif": sarif_lines,
     "github": github_lines,
 }

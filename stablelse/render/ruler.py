@@ -29,7 +29,7 @@ _OUTSIDE, _WINDOW, _HARMLESS = "red", "green", "yellow"
 GUTTER, _WIDEST = 8, 100
 
 
-class Axis:
+class RulerAxis:
     """From left to right: where e^x is 0, where it fits, where it overflows."""
 
     def __init__(self, format_: Format, room: int, gutter: int = GUTTER) -> None:
@@ -91,7 +91,7 @@ def ruler(
         name = f"x {glyphs.minus} {'a' if len(shifted) == 1 else shift}"
         lines.append((name, _minus(x, float(result.a)), result))
     gutter = max(len(name) for name, *_ in lines) + 3
-    axis = Axis(format_, width, gutter)
+    axis = RulerAxis(format_, width, gutter)
     yield Text(" " * gutter) + _heading(axis, format_, glyphs)
     for name, points, drawn in lines:
         is_harm = drawn is None or any(f.symbol == "e" and not f.harmless for f in drawn.findings)
@@ -100,7 +100,7 @@ def ruler(
         yield Text(f" {name:<{gutter - 1}}", "bold") + cells
 
 
-def _heading(axis: Axis, format_: Format, glyphs: Glyphs) -> Text:
+def _heading(axis: RulerAxis, format_: Format, glyphs: Glyphs) -> Text:
     beyond = glyphs.infinity if format_.has_infinity else "NaN"
     window = axis.width - 2 * axis.side
     low, high = bound_text(axis.low), bound_text(axis.high)
@@ -120,7 +120,7 @@ def _fitting(room: int, *texts: str) -> str:
 
 
 def _drawn(
-    axis: Axis, points: Array, zero: str, glyphs: Glyphs, spread: bool, selected: int | None
+    axis: RulerAxis, points: Array, zero: str, glyphs: Glyphs, spread: bool, selected: int | None
 ) -> Text:
     point, inside, outside, left, right, first, last, chosen = _SIGNS[glyphs is ASCII]
     cells = [(outside, _OUTSIDE)] * axis.width

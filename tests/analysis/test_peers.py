@@ -12,7 +12,7 @@ import stablelse
 from stablelse.analysis import peers
 from stablelse.analysis.peers import PEERS, Outcome, Peer, Task, UnsupportedError, Worst
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, exact_values
 
 X = np.array([[0.5, 1.0], [-3.0, 2.0], [1000.0, 999.0], [0.25, 0.25]])
 
@@ -39,7 +39,7 @@ def fake(monkeypatch):
 
 def truth(x, function=Function.LOGSUMEXP, format_name="float64"):
     format_ = find_format(format_name)
-    return exact(function, format_.round(x), format_)
+    return exact_values(function, format_.round(x), format_)
 
 
 def nudged(values, ulps):

@@ -13,7 +13,7 @@ from stablelse.analysis.prove import DERIVATIONS, Rule
 from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, ChoiceError, find_shift
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, exact_values
 from stablelse.render.numbers import number_text
 
 FUNCTIONS = [function.value for function in DERIVATIONS]
@@ -51,7 +51,7 @@ def test_the_result_is_the_correctly_rounded_one(function, data):
     format_ = find_format("float64")
     x = np.array(data.draw(st.lists(numbers_of(format_), min_size=1, max_size=4)))
     (result,) = stablelse.prove(x, function.value, shift=3).results
-    truth = exact(function, x[np.newaxis], format_)[0]
+    truth = exact_values(function, x[np.newaxis], format_)[0]
     for line in (result.lines[0], result.lines[-1]):
         assert np.array_equal([float(row.right.exact) for row in line.rows], truth)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import stablelse
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.sweep import POINTS, Motion, Range, Trial
-from stablelse.numerics.formats import find_format, numbers
+from stablelse.numerics.formats import find_format, numbers_at
 from stablelse.numerics.formulas import ChoiceError, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.render.sweep import by_method
@@ -121,7 +121,7 @@ NARROW = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16"]
 def test_no_t_of_a_narrow_format_is_left_out(name, function):
     """Every one of them, evaluated at once and compared with the map."""
     x, format_ = np.array([0.3, -1.7, 2.9, 2.8]), find_format(name)
-    every = numbers(np.arange(-(1 << 15), 1 << 15), format_)
+    every = numbers_at(np.arange(-(1 << 15), 1 << 15), format_)
     with np.errstate(all="ignore"):
         every = np.unique(every[(np.abs(every.astype(float)) <= 1000)].astype(float))
     t = format_.round(every)

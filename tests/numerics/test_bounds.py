@@ -28,7 +28,7 @@ from stablelse.numerics.formulas import (
     find_shift,
     methods_of,
 )
-from stablelse.numerics.functions import Function, exact, relative_error
+from stablelse.numerics.functions import Function, exact_values, relative_error
 
 NAMES = ["float16", "bfloat16", "float32", "float64"]
 WIDE = {name: FORMATS["longdouble" if name == "float64" else "float64"] for name in NAMES}
@@ -134,7 +134,7 @@ def measured_and_bound(x, function, name, shifts=("max",)):
     """Yield for each formula its relative errors and their bounds, where the theorems hold."""
     format_, wide = FORMATS[name], WIDE[name]
     rounded = format_.round(x)
-    reference = exact(function, rounded.astype(wide.dtype), wide)
+    reference = exact_values(function, rounded.astype(wide.dtype), wide)
     y = logsumexp_of(function, rounded, reference)
     having = [method for method in methods_of(function) if method is not Method.EXACT]
     for candidate in candidates(function, having, [find_shift(shift) for shift in shifts]):

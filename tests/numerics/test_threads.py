@@ -33,7 +33,7 @@ def mapped(monkeypatch, size=2**21, jobs=8):
 
 
 def test_as_many_as_are_asked_for(monkeypatch):
-    monkeypatch.setattr(threads, "available", lambda: 4)
+    monkeypatch.setattr(threads, "cores", lambda: 4)
     assert mapped(monkeypatch, size=2**18) == mapped(monkeypatch, jobs=1) == 1
     assert mapped(monkeypatch) == 4
     with threads.limited(3):
@@ -61,7 +61,7 @@ def test_the_environment_is_respected(monkeypatch, own, shared, count):
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
-    assert threads.available() == (count or len(os.sched_getaffinity(0)))
+    assert threads.cores() == (count or len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize("name", ["STABLELSE_NUM_THREADS", "OMP_NUM_THREADS"])
@@ -70,7 +70,7 @@ def test_a_senseless_environment_is_told(monkeypatch, name, value):
     monkeypatch.delenv("STABLELSE_NUM_THREADS", raising=False)
     monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=f"{name} must be a positive integer, not '{value}'"):
-        threads.available()
+        threads.cores()
 
 
 @pytest.mark.parametrize(("count", "error"), [(0, ValueError), (1.5, TypeError), ("2", TypeError)])

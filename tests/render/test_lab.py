@@ -117,7 +117,7 @@ def test_exact_values_in_double_double_are_correctly_rounded():
 
 
 def test_a_page_has_bfloat16_without_its_extra(monkeypatch):
-    monkeypatch.setattr(lab_page, "formats", lambda: ["float64", "float32", "float16"])
+    monkeypatch.setattr(lab_page, "lab_formats", lambda: ["float64", "float32", "float16"])
     code = """(() => { state.format = "bfloat16"; return computed().map(m => m.verdict); })()"""
     assert in_node(code) == ["overflow", "right"]
 
