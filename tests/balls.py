@@ -119,7 +119,7 @@ class Vector:
                     found.append(s * terms[i] / (1 + rest) - (arb(t[places[i]]) + arb(low)))
             return found
 
-        result = _cast(0 - np.where(np.arange(len(t)) == label, s - o, t), format_)
+        result = _cast(0 - np.where(np.arange(len(t)) == label, float(s - o), t), format_)
         result[self._finite] = _settled(len(self._x), evaluate, format_, MOST_BITS)
         return result
 

@@ -1,7 +1,8 @@
 """The errors of the kernel's phases relative to their bounds, by ball arithmetic.
 
-Each entry of `ratios` returns the largest |error| / bound among about `count` cases. The bounds are
-from the comments in functions.h, near.h, careful.h, long.h, weights.h, state.h and labels.h.
+Each entry of `ratios` returns the largest |error| / bound among about `count` cases; below, a
+function yields errors and bounds. The bounds are from the comments in functions.h, near.h,
+careful.h, long.h, weights.h, state.h and labels.h.
 """
 
 import ctypes
@@ -26,7 +27,7 @@ def _ratio(name: str):
     def enter(function):
         def with_precision(phases: Phases, rng: Generator, count: int) -> float:
             with ctx.workprec(PRECISION):
-                return function(phases, rng, count)
+                return max(_largest(*found) for found in function(phases, rng, count))
 
         ratios[name] = with_precision
         return function
@@ -62,25 +63,18 @@ def _term_errors(x: np.ndarray, shift: np.ndarray, *words: np.ndarray) -> list[a
     return [sum(value, arb(0)) / (v - k * _ln2()).exp() - 1 for v, k, *value in columns]
 
 
-def _exponential(phases, rng, count, bound, phase, *accurate, results):
-    x, shift = _arguments(rng, count)
+def _exponential(phases, rng, count, given):
+    (bound, phase, results, *accurate), (x, shift) = given, _arguments(rng, count)
     words = phases.vectors(phase, x, shift, *accurate, results=results)
-    return _largest(_term_errors(x, shift, *words), [bound] * x.size)
+    yield _term_errors(x, shift, *words), [bound] * x.size
 
 
-@_ratio("quick exponential")
-def _quick(phases, rng, count):
-    return _exponential(phases, rng, count, 2**-74.86, "phase_exponential", 0, results=2)
-
-
-@_ratio("accurate exponential")
-def _accurate(phases, rng, count):
-    return _exponential(phases, rng, count, 2**-81.83, "phase_exponential", 1, results=2)
-
-
-@_ratio("narrow exponential: NARROW_TERM")
-def _narrow(phases, rng, count):
-    return _exponential(phases, rng, count, 2**-52, "phase_narrow_exponential", results=1)
+for _name, *_given in (
+    ("quick exponential", 2**-74.86, "phase_exponential", 2, 0),
+    ("accurate exponential", 2**-81.83, "phase_exponential", 2, 1),
+    ("narrow exponential: NARROW_TERM", 2**-52, "phase_narrow_exponential", 1),
+):
+    _ratio(_name)(partial(_exponential, given=_given))
 
 
 @_ratio("near exponential: NEAR_TERM")
@@ -91,7 +85,7 @@ def _near_term(phases, rng, count):
     t, *parts = phases.vectors("phase_near_exponential", x, results=4)
     values = [balls(a) for a in (t, *parts, x)]
     errors = [t * (1 + a + b + c) / v.exp() - 1 for t, a, b, c, v in zip(*values, strict=True)]
-    return _largest(errors, [arb(2) ** -127] * count)
+    yield errors, [arb(2) ** -127] * count
 
 
 @_ratio("logarithm")
@@ -108,7 +102,7 @@ def _logarithm(phases, rng, count):
     )
     values = zip(*(balls(a) for a in (b, b_low, shift, high, low)), strict=True)
     errors = [y + z - ((v + w).log1p() + k * _ln2()) for v, w, k, y, z in values]
-    return _largest(errors, balls(bound))
+    yield errors, balls(bound)
 
 
 @_ratio("narrow logarithm: 2^-50.9 + |L| 2^-52.9")
@@ -119,7 +113,7 @@ def _narrow_logarithm(phases, rng, count):
     (y,) = phases.vectors("phase_narrow_logarithm", total, total - 1, shift, results=1)
     values = [s.log() + k * _ln2() for s, k in zip(balls(total), balls(shift), strict=True)]
     errors = [v - w for v, w in zip(balls(y), values, strict=True)]
-    return _largest(errors, [2**-50.9 + abs(v) * 2**-52.9 for v in values])
+    yield errors, [2**-50.9 + abs(v) * 2**-52.9 for v in values]
 
 
 def _rows(rng: Generator, count: int) -> list[np.ndarray]:
@@ -137,13 +131,11 @@ def _total(x: np.ndarray) -> arb:
 
 
 def _sum_ratio(phases, rng, count, tier):
-    worst = 0.0
     for x in _rows(rng, count):
         x = x.astype(np.float32).astype(np.float64) if tier == NARROW else x
         shift, high, low, bound, *_ = balls(phases.row("phase_sum", x, ctypes.c_int(tier)))
         error = (high + low) / (_total(x) / (shift * _ln2()).exp()) - 1
-        worst = max(worst, _largest([error], [bound]))
-    return worst
+        yield [error], [bound]
 
 
 for _name, _tier in (("narrow", NARROW), ("quick", QUICK), ("accurate", ACCURATE)):
@@ -152,20 +144,17 @@ for _name, _tier in (("narrow", NARROW), ("quick", QUICK), ("accurate", ACCURATE
 
 @_ratio("careful: lambda")
 def _careful(phases, rng, count):
-    worst = 0.0
     for x in _rows(rng, count):
         x[rng.integers(x.size)] = x.max() + rng.choice([0, 0.1, 3, 30, 300, 700, 1500])
         high, low, bound, scale, *_ = balls(phases.row("phase_careful", x))
         p, *others = balls(np.sort(x)[::-1])
         rest = sum(((v - p).exp() for v in others), arb(0))
         error = high + low - rest.log1p() / arb(2) ** scale
-        worst = max(worst, _largest([error], [bound]))
-    return worst
+        yield [error], [bound]
 
 
 @_ratio("near: logsumexp")
 def _near(phases, rng, count):
-    worst = 0.0
     for x in _rows(rng, count):
         x = x - x.max()
         x = np.maximum(x, -90)
@@ -173,21 +162,18 @@ def _near(phases, rng, count):
         log_sum = _total(x).log()
         estimate = float(log_sum.mid()) + rng.uniform(-1, 1) * 2.0**-74
         high, low, bound, *_ = balls(phases.row("phase_near", x, ctypes.c_double(estimate)))
-        worst = max(worst, _largest([high + low - log_sum], [bound]))
-    return worst
+        yield [high + low - log_sum], [bound]
 
 
 @_ratio("lean quotient: its bounds before they are rounded")
 def _lean(phases, rng, count):
-    worst = 0.0
     for _ in range(-(-count // 64)):
         total = np.full(64, (1 + rng.random()) * 2.0 ** rng.integers(0, 20))
         x = -rng.choice([1e-3, 1, 30, 600], 64) * rng.random(64)
         words = phases.vectors("phase_lean", x, total, results=3)
         for v, s, e, low, high in zip(*(balls(a) for a in (x, total, *words)), strict=True):
             error = v.exp() / s - (e + (low + high) / 2)
-            worst = max(worst, _largest([error], [(high - low) / 2]))
-    return worst
+            yield [error], [(high - low) / 2]
 
 
 def _cases(rng: Generator, count: int) -> Iterator[np.ndarray]:
@@ -206,45 +192,65 @@ def _careful_error(n: int) -> arb:
     return arb(2) ** -80 + n * arb(2) ** -112
 
 
-@_ratio("state: the rest of a sum")
-def _state(phases, rng, count):
-    worst = 0.0
+def _states(rng: Generator, count: int) -> Iterator[tuple[np.ndarray, tuple]]:
+    """Yield rows, and where they are cut and the tier; some have elements of float32."""
     # exp errs most half a step from an entry of its table, and their difference by half its unit
     pairs = -(rng.integers(760_000, 1_090_000, (400, 1)) + 0.5) * np.log(2) / 1024 * [1, 0]
     pairs[:, 1] = rng.choice([-1, 1], 400) * np.spacing(-pairs[:, 0]) * 0.499999
     for x in chain(pairs, _cases(rng, count)):
         cut = int(rng.integers(1, x.size) if x.size == 2 else rng.integers(x.size + 1))
-        top, high, low, bound, scale, *_ = balls(phases.row("phase_state", x, ctypes.c_int64(cut)))
+        yield x, (ctypes.c_int64(cut), ACCURATE)
+        yield x.astype(np.float32).astype(np.float64), (ctypes.c_int64(cut), NARROW)
+
+
+@_ratio("state: the rest of a sum")
+def _state(phases, rng, count):
+    for x, given in _states(rng, count):
+        top, high, low, bound, scale, *_ = balls(phases.row("phase_state", x, *given))
         rest = sum(((v - top).exp() for v in balls(np.sort(x)[:-1])), arb(0))
-        worst = max(worst, _largest([high + low - rest / arb(2) ** scale], [bound]))
-    return worst
+        yield [high + low - rest / arb(2) ** scale], [bound]
+
+
+@_ratio("state: what its elements need")
+def _of_state(phases, rng, count):
+    for x, given in _states(rng, count):
+        y, y_low, bound, scale, q, q_low, of_q, s, s_low, shift, of_s = balls(
+            phases.row("phase_of_state", x, *given)
+        )
+        p, *others = balls(np.sort(x)[::-1])
+        rest = sum(((v - p).exp() for v in others), arb(0))
+        origin = p if abs(p) > 2**20 else 0
+        errors = [
+            y + y_low - (rest / arb(2) ** scale if scale != 0 else rest.log1p()),
+            (q + q_low) * (1 + rest) - 1,
+            (s + s_low) / ((1 + rest) * (p - origin - shift * _ln2()).exp()) - 1,
+        ]
+        yield errors, [bound, of_q, of_s]
 
 
 @_ratio("state: a sum next to 1")
 def _near_state(phases, rng, count):
-    worst = 0.0
     for x in _rows(rng, count):
         x = np.maximum(x - x.max(), -90)
         x -= float(_total(x).log().mid()) + rng.choice([0, 1e-3, 1])
-        cut = int(rng.integers(x.size + 1))
-        *_, bound, first, second, third = balls(phases.row("phase_state", x, ctypes.c_int64(cut)))
-        worst = max(worst, _largest([first + second + third - _total(x)], [bound]))
-    return worst
+        given = ctypes.c_int64(int(rng.integers(x.size + 1))), ACCURATE
+        *_, bound, first, second, third = balls(phases.row("phase_state", x, *given)[:9])
+        yield [first + second + third - _total(x)], [bound]
 
 
 @_ratio("label: its loss, 1 - p and the inverse")
 def _label(phases, rng, count):
-    worst = 0.0
     # exp errs most half a step from an entry of its table: put the other element and the loss
     # there, so that both errors add up, and the label on an entry.
     entry = rng.integers(-900, 900, 400)
     pairs = np.column_stack([entry, entry - np.arange(1200, 1600) - 0.5]) * np.log(2) / 1024
-    for x in chain(pairs, _cases(rng, count)):
+    far = rng.normal(size=(40, 2)) - rng.uniform(650, 1600, (40, 1)) * [0, 1]
+    for x in chain(pairs, far, _cases(rng, count)):
         label = int(rng.choice([0, x.size - 1, x.argmax(), x.argmin(), rng.integers(x.size)]))
-        loss, loss_low, bound, less, less_low, inverse, low, scale, _ = balls(
+        loss, loss_low, bound, less, less_low, inverse, low, scale, *_ = balls(
             phases.row("phase_label", x, ctypes.c_int64(label))
         )
-        if bound == 0:
+        if inverse == 0:
             continue
         own, others = balls(x[label : label + 1])[0].exp(), _total(np.delete(x, label))
         total = own + others
@@ -253,13 +259,11 @@ def _label(phases, rng, count):
             (less + less_low) / (others / total) - 1,
             (inverse + low) * (total / (scale * _ln2()).exp()) - 1,
         ]
-        worst = max(worst, _largest(errors, [bound, *[_careful_error(x.size)] * 2]))
-    return worst
+        yield errors, [bound, *[_careful_error(x.size)] * 2]
 
 
 @_ratio("weights: the sums of either sign")
 def _weighted(phases, rng, count):
-    worst = 0.0
     for x in _rows(rng, count):
         x = x[:257] - x[:257].max()
         b = rng.normal(size=x.size) * 2.0 ** rng.normal(0, rng.choice([0, 3, 30]), x.size)
@@ -270,13 +274,12 @@ def _weighted(phases, rng, count):
         terms = [w * v.exp() / unit for v, w in zip(balls(x), balls(b), strict=True)]
         sums = [sum((abs(t) for t in terms if t * s > 0), arb(0)) for s in (1, -1)]
         errors = [found[0] + found[1] - sums[0], found[2] + found[3] - sums[1]]
-        worst = max(worst, _largest([sum(map(abs, errors))], [sum(sums) * _careful_error(x.size)]))
-    return worst
+        yield [sum(map(abs, errors))], [sum(sums) * _careful_error(x.size)]
 
 
 @_ratio("careful and weights: many terms next to the last bits of a sum")
 def _many_small(phases, rng, count):
-    worst, n = 0.0, 4_000_000
+    n = 4_000_000
     for small in -rng.uniform(36.35, 36.37, max(count // 40, 4)):
         x = np.full(n, small)
         x[:2] = 0, -1
@@ -287,5 +290,4 @@ def _many_small(phases, rng, count):
         total, total_low, *_, shift = balls(phases.row("phase_weighted", x, *places)[:5])
         exact = (1 + rest) / arb(2) ** shift
         errors = [high + low - rest.log1p(), total + total_low - exact]
-        worst = max(worst, _largest(errors, [bound, exact * _careful_error(n)]))
-    return worst
+        yield errors, [bound, exact * _careful_error(n)]

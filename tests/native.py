@@ -92,7 +92,7 @@ class Phases:
 
     def row(self, name: str, x: np.ndarray, *arguments: int | ctypes.c_double) -> np.ndarray:
         """Call a phase of a row."""
-        out = np.zeros(9)
+        out = np.zeros(11)
         getattr(self._library, name)(pointer(x), ctypes.c_int64(x.size), *arguments, pointer(out))
         return out
 

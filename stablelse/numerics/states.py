@@ -160,7 +160,8 @@ def _merged(s: Array, t: Array) -> Array:
     words = np.stack([result["high"], term]), np.stack([result["low"], term_low])
     high, low, top = reference.total_of(*words, exponents)
     error = np.ldexp(np.stack([result["error"], error]), exponents - top).sum(axis=0)
-    error = np.where((error == 0) & (d == 0), 0, error + doubleword.SUM_ERROR * high)
+    is_exact = (d == 0) & (s["error"] + t["error"] == 0)  # a scaled error may vanish
+    error = np.where(is_exact, 0, error + doubleword.SUM_ERROR * high)
     _put(result, both, high, low, error, top)
 
     pairs = [np.stack(pair) for pair in zip(s["near"].T, t["near"].T, strict=True)]
@@ -179,8 +180,7 @@ def _unscaled(states: Array, name: str) -> Array:
 
 def _plain(states: Array) -> Array:
     """Return the approximate sums of terms."""
-    plain: Array = np.exp(states["top"]) * (1 + _unscaled(states, "high"))
-    return plain
+    return np.asarray(np.exp(states["top"]) * (1 + _unscaled(states, "high")))
 
 
 def known_of(states: Array) -> reference.Sums:

@@ -126,8 +126,10 @@ INLINE unsigned settle(int format, real a, real low, real high, real *y) {
     return undecided(format, low, high);
 }
 /* The float64 nearest to (high + low +- error) 2^-512, which may be subnormal: then adding 2^-510, whose
-   last bit is 2^(512 - 1074), rounds to a multiple of the smallest number. */
+   last bit is 2^(512 - 1074), rounds to a multiple of the smallest number. v must be in order, or its sum could be on
+   the other side of 2^-510 than its high word. */
 INLINE unsigned settle_scaled(words v, real error, real *y) {
+    v = ordered_sum(v.high, v.low);
     real unit = select((whole)(v.high < 0), all(-0x1p-510), all(0x1p-510));
     unit = select((whole)(magnitude(v.high) < 0x1p-510), unit, all(0));
     words s = two_sum(unit, v.high);

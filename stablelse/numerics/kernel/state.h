@@ -39,7 +39,7 @@ static void merge_tops(state *s, const state *t) {
     if (s->top == t->top) {
         R = add(scaled(R, scaling(s->scale)), T);
         error += s->error * scaling(s->scale)[0];
-        s->error = error == 0 ? 0 : error + R.high[0] * 0x1p-103;
+        s->error = s->error + t->error == 0 ? 0 : error + R.high[0] * 0x1p-103; /* a scaled error may vanish */
     } else {
         words d = two_sum(all(t->top), -all(s->top));
         real K = shift_of(larger(all(-VANISHING), d.high));

@@ -31,11 +31,16 @@ EXPORT void phase_lean(const double *x, const double *S, double *e, double *low,
     bounds b = lean_quotient(load(x), all(MAGIC), &Q);
     store(e, b.e); store(low, b.low); store(high, b.high);
 }
-/* a row's sum: K, high, low, the bound; 0 if there is none. NARROW takes float32. */
+/* a row of float64 or, for NARROW, of float32 in `room` */
+static row row_for(int tier, const double *x, int64_t n, float *room) {
+    for (int64_t i = 0; tier == NARROW && i < n; i++) room[i] = (float)x[i];
+    if (tier == NARROW) return (row){.x = (const char *)room, .n = n, .stride = 4, .format = FLOAT32};
+    return (row){.x = (const char *)x, .n = n, .stride = 8, .format = FLOAT64};
+}
+/* a row's sum: K, high, low, the bound; 0 if there is none */
 EXPORT int phase_sum(const double *x, int64_t n, int tier, double *out) {
-    float narrow_x[8192];
-    for (int64_t i = 0; tier == NARROW && i < n; i++) narrow_x[i] = (float)x[i];
-    row r = tier == NARROW ? (row){.x = (const char *)narrow_x, .n = n, .stride = 4, .format = FLOAT32} : (row){.x = (const char *)x, .n = n, .stride = 8, .format = FLOAT64};
+    float room[8192];
+    row r = row_for(tier, x, n, room);
     total s;
     int ok = sum_row(&r, tier, NULL, &s);
     out[0] = s.shift; out[1] = s.high; out[2] = s.low; out[3] = s.error;
@@ -57,15 +62,27 @@ EXPORT void phase_near(const double *x, int64_t n, double estimate, double *out)
     out[0] = L.high[0]; out[1] = L.low[0]; out[2] = error[0];
 }
 /* a row in two pieces, as a state: top, high, low, error, scale, near_error, near */
-EXPORT void phase_state(const double *x, int64_t n, int64_t cut, double *out) {
+EXPORT void phase_state(const double *x, int64_t n, int64_t cut, int tier, double *out) {
+    float room[8192];
     state s = {.top = -INFINITY}, t = s;
-    row r = {.x = (const char *)x, .n = cut, .stride = 8, .format = FLOAT64};
-    if (cut) add_row(&r, 0, &s);
-    r.x += 8 * cut;
-    r.n = n - cut;
-    if (n > cut) add_row(&r, 0, &t);
+    row r = row_for(tier, x, cut, room);
+    if (cut) add_row(&r, tier == NARROW, &s);
+    r = row_for(tier, x + cut, n - cut, room);
+    if (n > cut) add_row(&r, tier == NARROW, &t);
     merge_states(&s, &t);
     memcpy(out, &s, sizeof s);
+}
+/* What settle_elements needs of it: lambda, its error and scale; the quotient of the largest element, and its error; the
+   sum of all, its units and its error */
+EXPORT void phase_of_state(const double *x, int64_t n, int64_t cut, int tier, double *out) {
+    state s;
+    careful c;
+    total t;
+    phase_state(x, n, cut, tier, (double *)&s);
+    careful_of_state(&s, &c, &t);
+    words q = multiply(words_of(exponential(all(c.p - c.origin), magic_of(all(c.K)), 1), 1), c.inverse);
+    double all_of_it[] = {c.lambda.high[0], c.lambda.low[0], c.error[0], c.scale, q.high[0], q.low[0], c.quotient, t.high, t.low, t.shift, t.error};
+    memcpy(out, all_of_it, sizeof all_of_it);
 }
 /* a label's loss: high, low, error; 1 - p and the inverse: high, low; K; nothing if it is left to the reference */
 EXPORT void phase_label(const double *x, int64_t n, int64_t label, double *out) {

@@ -4,16 +4,20 @@ import itertools
 
 import numpy as np
 import pytest
-from families import FAMILIES, rng_of
+from families import FAMILIES, rng_of, rounded
 from native import FORMATS, FUNCTIONS
 
-from stablelse.numerics import exact, reference
+import stablelse
+from stablelse.numerics import exact, reference, states
 from stablelse.numerics import kernel as kernels
 from stablelse.numerics.formats import FORMATS as TABLE
 from stablelse.numerics.formats import installed_formats
+from stablelse.numerics.functions import Function
 
 pytest.importorskip("flint")
-from judge import Rows
+from balls import Vector, balls
+from flint import ctx
+from judge import Rows, Tally
 
 
 class Compiled:
@@ -24,14 +28,14 @@ class Compiled:
 
     def __call__(self, function, x, mask=None):
         y = np.empty(len(x) if function == "logsumexp" else x.shape, x.dtype)
-        return y, self._found(exact.compiled.rows(FUNCTIONS.index(function), x, y, mask))
+        return y, self.found(exact.compiled.rows(FUNCTIONS.index(function), x, y, mask))
 
     def weighted(self, x, b):
         y, signs = np.empty(len(x), x.dtype), np.empty(len(x), np.int8)
-        return y, signs, self._found(exact.compiled.rows(0, x, y, None, b, signs))
+        return y, signs, self.found(exact.compiled.rows(0, x, y, None, b, signs))
 
     @staticmethod
-    def _found(doubtful):
+    def found(doubtful):
         return np.array([], int) if doubtful is None else np.frombuffer(doubtful, np.int64)
 
 
@@ -76,7 +80,7 @@ def test_masks(kernel, function, format_):
     for n in (1, 9, 127, 128, 700, 3000):
         x = of.round(rng.normal(size=(9, n)) * 3).astype(of.dtype)
         mask = rng.random((9, n)) < 0.7
-        x[~mask] = np.nan
+        x = np.where(mask, x, rng.choice([np.nan, 0, 7], (9, 1)).astype(of.dtype))
         want = np.where(mask, x.astype(float), -np.inf)
         if of.has_infinity:
             plain, _ = kernel(function, want.astype(of.dtype))
@@ -84,8 +88,9 @@ def test_masks(kernel, function, format_):
             wide, _ = kernel(function, want)
             plain = of.round(wide).astype(of.dtype)
             plain[np.isneginf(wide)] = np.nan
-        for given in (mask, np.asfortranarray(mask), np.repeat(mask, 2, axis=1)[:, ::2]):
-            y, doubtful = kernel(function, x, mask=given)
+        across, apart = np.asfortranarray(mask), np.repeat(mask, 2, axis=1)[:, ::2]
+        for rows, given in ((x, mask), (x, across), (np.asfortranarray(x), apart)):
+            y, doubtful = kernel(function, rows, mask=given)
             assert not doubtful.size
             np.testing.assert_array_equal(y.astype(float), plain.astype(float))
 
@@ -146,3 +151,63 @@ def test_bfloat16_next_to_half_its_smallest_number(kernel):
         want = Rows(rows).truth("softmax", of)
         assert 0 < np.count_nonzero(want[:, 3:]) < want[:, 3:].size
         np.testing.assert_array_equal(y, want)
+
+
+def test_quotients_next_to_the_smallest_normal_number(kernel):
+    """A quotient may be on the other side of it than the high one of its two words."""
+    rng = rng_of(34)
+    y = -rng.uniform(0, 2, 400)
+    z = np.log1p(np.exp(y)) - 1022 * np.log(2) + rng.integers(-150, 150, 400) * np.spacing(708.0)
+    x = np.stack([0 * y, y, z], axis=1)
+    found, doubtful = kernel("softmax", x)
+    assert not doubtful.size
+    assert np.array_equal(found, Rows(x).truth("softmax", TABLE["float64"]))
+
+
+@pytest.mark.parametrize("gap", [650, 700, 720, 740])
+def test_copies_of_the_largest_in_pieces_hide_no_other_element(kernel, gap):
+    """A state without an error has equal elements only."""
+    pieces = np.array([[0.0, -np.inf]]), np.array([[0.0, -gap]])
+    for first, second in (pieces, pieces[::-1]):
+        whole, part = states.empty(1), states.empty(1)
+        states.add(whole, first)
+        states.add(part, second)
+        states.merge(whole, part)
+        found, doubtful = states.elements(Function.SOFTMAX, pieces[1], whole, TABLE["float64"])
+        assert not doubtful.size
+        right = stablelse.softmax([0.0, 0.0, -gap])[1:]
+        assert np.array_equal(found[0], right)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_gradients_of_labels(kernel, format_):
+    """Digits of s p - t cancel; some labels are far below, and some s p are subnormal."""
+    rng, of, m, tally = rng_of(33, format_), TABLE[format_], 24, Tally()
+    for n in (2, 3, 9, 40):
+        rows, labels = np.arange(m), rng.integers(0, n, m)
+        x = rng.normal(size=(m, n)) * rng.choice([1, 20, 100], (m, 1))
+        x[0], x[0, 0] = rng.uniform(-640, -638, n), 0
+        x[1, 0], labels[1] = 700, n - 1
+        x, mask = rounded(x, of, rng), rng.random((m, n)) < 0.8
+        mask[:2, 0] = mask[rows, labels] = True
+        wide = np.where(mask, x.astype(float), -np.inf)
+        s = np.where(rows == 0, 2.0**-99.5, 2.0 ** rng.uniform(-3, 3, m))
+        beside = 1 + rng.choice([-1, 1], (m, n)) * 2.0 ** -rng.uniform(0, 27, (m, n))
+        t = Rows(wide).truth("softmax", TABLE["float64"]) * beside * s[:, np.newaxis]
+        o = (s - t[rows, labels]) * beside[:, 0]
+        t[(t < 2.0**-100) | (rng.random((m, n)) < 0.2) | (rows == 0)[:, np.newaxis]] = 0
+        o[(o < 2.0**-100) | (rows == 0)] = 0
+        t_low, s_low, o_low = (a * rng.uniform(-1, 1, a.shape) * 2.0**-54 for a in (t, s, o))
+        factors, y = np.stack([s, s_low, o, o_low], axis=1), np.empty_like(x)
+        given = np.asfortranarray(x), labels, mask, y, factors, np.stack([t, t_low])
+        doubtful = kernel.found(exact.compiled.gradients(*given))
+        want = np.empty(x.shape)
+        for i in rows:
+            with ctx.workprec(300):
+                s, s_low, o, o_low = balls(factors[i])
+                gradient = Vector(wide[i]).gradient
+                want[i] = gradient(labels[i], s + s_low, o + o_low, t[i], of, t_low[i])
+        unknown = np.flatnonzero(np.isnan(want))
+        tally.compare(f"gradients, n = {n}", y, want, np.concatenate([doubtful, unknown]))
+        assert doubtful.size < y.size / 2
+    assert not tally.wrong, "\n".join(tally.wrong[:5])
