@@ -1,4 +1,4 @@
-"""Text of the input, made safe to print: names, cells, arguments, and errors that quote them."""
+"""Text for messages: names, cells, arguments and errors made safe to print, and counts."""
 
 import re
 
@@ -31,3 +31,8 @@ def shortened(text: str, most: int) -> str:
     """Leave out the middle of a text that is too long: the end says how to fix it."""
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 number``, ``1,000 numbers``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

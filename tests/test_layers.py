@@ -56,7 +56,7 @@ UPWARD = {"analysis/__init__.py": ({"render"}, {"rich"})}
 SCRIPTS = {"numerics/kernel/build.py", "numerics/kernel/tables.py"}
 
 #: Modules that are imported only when they run.
-APPS = {"cli/textual.py"}
+APPS = {"cli/textual.py", "numerics/lazy.py"}
 
 #: The files that import optional packages; each import waits until it is needed.
 OPTIONAL = {

@@ -19,7 +19,8 @@ from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.numerics.inputs import find_formats
-from stablelse.readers.blocks import Note, ReadError, ReadOptions, count
+from stablelse.printable import counted
+from stablelse.readers.blocks import Note, ReadError, ReadOptions
 from stablelse.readers.vectors import Beside, Vectors
 
 #: The options of the logits' file, and those of the file of values.
@@ -73,8 +74,8 @@ def _taken(stack: Vectors, values: Beside, width: int, request: Request) -> Arra
     for piece in pieces:
         if piece.values.shape[1] != width:
             raise ReadError(
-                f"{piece.source} has {count(piece.values.shape[1], 'number')} a row, but "
-                f"{request.function or 'softmax'} of {stack.source or 'the logits'} has {width}"
+                f"{piece.source} has {counted(piece.values.shape[1], 'number')} a row, but "
+                f"{request.function or 'softmax'} of {stack.source or 'the logits'} has {width:,}"
             )
     if sum(len(piece.values) for piece in pieces) < rows:
         raise ReadError(f"{request.values} has fewer rows than the logits: give one for each")

@@ -14,8 +14,9 @@ from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array
 from stablelse.numerics.rows import masked
+from stablelse.printable import counted
 from stablelse.readers import open_files
-from stablelse.readers.blocks import Block, Note, ReadError, ReadOptions, count
+from stablelse.readers.blocks import Block, Note, ReadError, ReadOptions
 from stablelse.readers.vectors import Beside
 
 _HINT = re.compile(r"(.*)([;:] .*--[a-z].*)", re.DOTALL)
@@ -119,8 +120,8 @@ def beside(
             width = piece.values.shape[1]
             if width != expected and not (width == 1 and by_columns):
                 raise ReadError(
-                    f"{piece.source} has {count(width, 'column')}, but {block.source} has "
-                    f"{expected}: {companion.rule}"
+                    f"{piece.source} has {counted(width, 'column')}, but {block.source} has "
+                    f"{expected:,}: {companion.rule}"
                 )
         part = slice(block.begin, block.begin + block.values.shape[1])
         here = np.concatenate([piece.values[:, part] for piece in pieces])

@@ -29,6 +29,7 @@ from stablelse.cli.values import (
 )
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
+from stablelse.printable import counted
 from stablelse.readers.vectors import Stream
 from stablelse.render import Many
 from stablelse.render.numbers import place_text
@@ -150,7 +151,7 @@ class Guard:
     def end(self, totals: Iterable[Total] = (), reduction: str = "") -> None:
         """Print the failures, or those of the totals if there are none, and exit with 1 if any."""
         failed = {
-            key: f"{count} vector{'s' * (count > 1)}" + (f", first in {first}" if first else "")
+            key: counted(count, "vector") + (f", first in {first}" if first else "")
             for key, (count, first) in self._found.items()
         }
         for key in self._failed(totals):

@@ -30,6 +30,7 @@ from stablelse.numerics.formulas import (
 )
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import find_formats
+from stablelse.printable import counted
 from stablelse.readers import open_files
 from stablelse.readers.blocks import Block, By, Gauge, ReadError, ReadOptions
 from stablelse.readers.literals import parse_numbers
@@ -239,8 +240,8 @@ def _of_one_source(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> It
             yield stack.part(number - stack.first, number + 1 - stack.first)
         if not missing:
             return
-    plural = "vector" if last == 1 else "vectors"
-    raise ReadError(f"{first.source} has no row {min(missing)}: it has {last:,} {plural}")
+    has = f"it has {counted(last, 'vector')}"
+    raise ReadError(f"{first.source} has no row {min(missing)}: {has}")
 
 
 def _number(row: tuple[int, ...], stack: Vectors) -> int:

@@ -16,7 +16,8 @@ from stablelse.cli.labels import read_labelled
 from stablelse.cli.options import Request
 from stablelse.cli.values import values_of
 from stablelse.numerics.functions import LossFunction
-from stablelse.readers.blocks import ReadError, count
+from stablelse.printable import counted
+from stablelse.readers.blocks import ReadError
 from stablelse.readers.vectors import Vectors
 from stablelse.render import Many
 from stablelse.render.records import record
@@ -60,8 +61,8 @@ def _weighed(stacks: Iterator[Vectors], request: Request, weights: Any) -> Itera
         n = stack.values.shape[1]
         if weights is not None and len(weights) != n:
             raise ReadError(
-                f"{request.class_weights} has {count(len(weights), 'weight')}, but "
-                f"{stack.source or 'the vector given'} has {n} logits: {CLASS_WEIGHTS.rule}"
+                f"{request.class_weights} has {counted(len(weights), 'weight')}, but "
+                f"{stack.source or 'the vector given'} has {n:,} logits: {CLASS_WEIGHTS.rule}"
             )
         yield stack
 

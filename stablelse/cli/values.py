@@ -21,7 +21,8 @@ from stablelse.cli.progress import NOTES, Meter, meter_of
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, does_not_fit
-from stablelse.readers.blocks import By, Note, ReadError, count
+from stablelse.printable import counted
+from stablelse.readers.blocks import By, Note, ReadError
 from stablelse.readers.vectors import Stream, Vectors
 from stablelse.render import Many
 from stablelse.render.numbers import number_text
@@ -200,9 +201,9 @@ def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[WrittenRows]:
             if width not in (None, here):
                 noun = "column" if stack.axis is By.COLUMNS else "row"
                 raise ReadError(
-                    f"{stack.source}, {noun} {stack.first} has {count(here, 'number')}, but those "
-                    f"before have {width}: a file needs vectors of the same length; print them "
-                    "instead"
+                    f"{stack.source}, {noun} {stack.first} has {counted(here, 'number')}, but "
+                    f"those before have {width:,}: a file needs vectors of the same length; print "
+                    "them instead"
                 )
             width = here
             if stack.axis is By.COLUMNS:

@@ -6,6 +6,7 @@ Everything here is computed from the formats themselves; no threshold is typed i
 from __future__ import annotations
 
 from functools import cache, cached_property
+from importlib.util import find_spec
 from math import ldexp
 from typing import TYPE_CHECKING, Any
 
@@ -245,8 +246,6 @@ def find_format(name: str) -> Format:
 
 def installed_formats() -> list[Format]:
     """Return the formats that are available here, from narrow to wide."""
-    from importlib.util import find_spec
-
     return [f for f in FORMATS.values() if f.extra is None or find_spec("ml_dtypes")]
 
 

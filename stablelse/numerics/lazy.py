@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import dask.array as da
 import numpy as np
+from dask.base import tokenize
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from stablelse.numerics import states
@@ -25,8 +27,6 @@ from stablelse.numerics.states import Whole
 
 def compute(name: str, x: Any, axis: Axis, keepdims: bool = False) -> Any:
     """Return logsumexp, softmax or log_softmax of a Dask array as a Dask array."""
-    import dask.array as da
-
     dtype = _result_dtype(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     options: dict[str, Any] = {"dtype": dtype, "meta": np.empty((0,) * x.ndim, dtype)}
@@ -94,9 +94,6 @@ class _Slab:
 
 def _sources(x: Any, axes: tuple[int, ...], dtype: np.dtype[Any]) -> list[Any]:
     """Return Dask arrays of states, one for each vector, with the axes kept, and of slabs."""
-    import dask.array as da
-    from dask.base import tokenize
-
     found = da.reduction(
         x,
         partial(_update, target=dtype),

@@ -253,10 +253,9 @@ class Whole:
     """A vector that is too long for memory, to compute its elements.
 
     `parts` returns the numbers, rounded to the format, in parts of shape (n,), the same each time.
-    Without it, results in doubt are rounded from their approximations.
     """
 
-    def __init__(self, state: Array, parts: Callable[[], Iterable[Array]] | None = None) -> None:
+    def __init__(self, state: Array, parts: Callable[[], Iterable[Array]]) -> None:
         self._state, self._parts = state, parts
 
     def rounded(self, format_: Format) -> tuple[Any, Rung]:
@@ -270,7 +269,7 @@ class Whole:
         """Compute the elements that belong to x, shape (n,); NaN if the sum is NaN or infinite."""
         rows = x[np.newaxis]
         values, doubtful = elements(function, rows, self._state, format_)
-        if doubtful.size and self._parts is not None:
+        if doubtful.size:
             values[0, doubtful] = self._climbed(function, x[doubtful], format_)
         row: Array = values[0]
         return row
@@ -294,8 +293,6 @@ class Whole:
         pairs, so the error grows with the logarithm of their number, and hardly any element of a
         vector needs decimal arithmetic, which would take hours for all its terms.
         """
-        if self._parts is None:
-            return self._state
         rows = (part[np.newaxis, c] for part in self._parts() for c in reference.pieces(len(part)))
         blocks = [empty(0)]
         for row in rows:
@@ -311,7 +308,6 @@ class Whole:
     @cached_property
     def _sum(self) -> Sum:
         """The sum of all terms at every precision; each takes one pass."""
-        assert self._parts is not None
         parts, top, second, count = self._parts, float(self._state["top"][0]), -np.inf, 0
         for part in parts():
             count += int(np.count_nonzero(part == top))

@@ -19,6 +19,7 @@ from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
+from stablelse.printable import counted
 from stablelse.readers.blocks import (
     DEFAULTS,
     Block,
@@ -26,7 +27,6 @@ from stablelse.readers.blocks import (
     ReadError,
     ReadOptions,
     changed,
-    count,
     in_one_line,
     in_pieces,
     list_names,
@@ -104,7 +104,7 @@ def check_columns(block: Block, first: Block) -> None:
     width, expected = (each.length or each.values.shape[1] for each in (block, first))
     if width != expected:
         raise ReadError(
-            f"{block.source} has {count(width, 'column')}, but {first.source} has {expected}; "
+            f"{block.source} has {counted(width, 'column')}, but {first.source} has {expected:,}; "
             "choose as many of each with --column, or use --by rows if each row is a vector"
         )
     if block.columns and first.columns and block.columns != first.columns:

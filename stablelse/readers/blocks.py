@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from stablelse.printable import printable, without_secrets
+from stablelse.printable import counted, printable, without_secrets
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -221,12 +221,12 @@ def _position(token: str, names: Sequence[str] | None, width: int, source: str) 
     is_number = token.isascii() and token.isdigit()
     if is_number and len(token) <= 9 and 1 <= int(token) <= width:
         return int(token) - 1
-    has = f"it has {count(width, 'column')}" + (f": {list_names(names)}" if names else "")
+    has = f"it has {counted(width, 'column')}" + (f": {list_names(names)}" if names else "")
     if is_number or names:
         raise ReadError(f"{source} has no column {quoted(token)}; {has}")
     raise ReadError(
         f"{source} has no column {quoted(token)}, because it has no header; "
-        f"give the column's number, from 1 to {width}"
+        f"give the column's number, from 1 to {width:,}"
     )
 
 
@@ -255,11 +255,6 @@ def list_names(names: Sequence[str], is_brief: bool = False) -> str:
         listed.pop()
     rest = f" and {len(names) - len(listed)} more" if len(listed) < len(names) else ""
     return ", ".join(listed) + rest
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number and what it counts: ``1 cell``, ``2 cells``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def quoted(text: str) -> str:

@@ -157,14 +157,13 @@ def _check_length(literal: str) -> None:
 
 def parse_numbers(
     tokens: Sequence[str],
-    source: str = "arguments",
     dtype: npt.DTypeLike = "float64",
     note: Callable[[Note], None] = lambda note: None,
 ) -> Array:
-    """Read numbers given one by one, as on a command line; errors name their source."""
+    """Read numbers given one by one, as on a command line; errors say which."""
 
     def underflowed(literal: str) -> None:
-        note(Note(f"number {index + 1}: {quoted(literal)} {UNDERFLOWED}", source))
+        note(Note(f"number {index + 1}: {quoted(literal)} {UNDERFLOWED}", "arguments"))
 
     read_number = number_reader(dtype, underflowed=underflowed)
     values = np.empty(len(tokens), dtype)
@@ -173,7 +172,7 @@ def parse_numbers(
             values[index] = read_number(token)
         except BadLiteralError as bad:
             fix = bad.fix or _fix_argument(token)
-            raise ReadError(f"{source}, number {index + 1}: {bad}; {fix}") from None
+            raise ReadError(f"arguments, number {index + 1}: {bad}; {fix}") from None
     return values
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.printable import counted
 from stablelse.readers import tables
 from stablelse.readers.blocks import (
     Array,
@@ -24,7 +25,6 @@ from stablelse.readers.blocks import (
     Note,
     ReadError,
     ReadOptions,
-    count,
     in_order,
     quoted,
 )
@@ -384,7 +384,7 @@ def _uneven(line: Line, cells: int, layout: Layout) -> ReadError:
     if "#" in line.text and cells < layout.width:
         hint = "a # after a blank starts a comment: put a cell that holds one in quotes"
     return ReadError(
-        f"{layout.source}, line {line.number} has {count(cells, 'cell')}, but line "
+        f"{layout.source}, line {line.number} has {counted(cells, 'cell')}, but line "
         f"{layout.first_line} has {layout.width}; {hint}"
     )
 

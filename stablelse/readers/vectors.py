@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.printable import counted
 from stablelse.readers.blocks import (
     BESIDE,
     Array,
@@ -20,7 +21,6 @@ from stablelse.readers.blocks import (
     Note,
     ReadError,
     changed,
-    count,
     runs,
 )
 
@@ -165,8 +165,8 @@ def _even(blocks: Iterator[Block]) -> Iterator[Block]:
         expected = expected or width
         if width != expected:
             raise ReadError(
-                f"{block.source}, row {block.offset + 1} has {count(width, 'number')}, but the "
-                f"rows before have {expected}: they have no columns; use --by rows"
+                f"{block.source}, row {block.offset + 1} has {counted(width, 'number')}, but the "
+                f"rows before have {expected:,}: they have no columns; use --by rows"
             )
         yield block
 
@@ -344,7 +344,7 @@ def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator
         is_alike = len(outer) > 1 and (block.outer or outer[:-1], width) == (outer[:-1], outer[-1])
         if width > 1 and not (is_one_row or is_alike):
             raise ReadError(
-                f"{block.source} has {count(width, 'column')}; choose the column of labels with "
+                f"{block.source} has {counted(width, 'column')}; choose the column of labels with "
                 "--label-column"
             )
         column = block.mapped(lambda rows: rows.reshape(-1, 1))

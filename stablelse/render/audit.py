@@ -10,12 +10,12 @@ from rich.text import Text
 
 from stablelse.analysis.audit import RATIOS, Audit
 from stablelse.numerics.formats import FORMATS
-from stablelse.printable import printable
+from stablelse.printable import counted, printable
 from stablelse.render.layout import grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, rough_text, vector_text
 from stablelse.render.records import cell
-from stablelse.render.words import FUNCTION_NAMES, all_digits, counted, ulps_number
+from stablelse.render.words import FUNCTION_NAMES, all_digits, ulps_number
 
 #: The longest bar of the histogram.
 _BAR = 30

@@ -55,13 +55,13 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     return _LINE_ENDS.sub("", svg)
 
 
-def to_html(picture: RenderableType, width: int = WIDTH) -> str:
+def to_html(picture: RenderableType) -> str:
     """Return the picture as a piece of HTML with inline styles, for a notebook.
 
     Its colours are readable on light and on dark backgrounds.
     """
     style = f"font-family:{FONTS};line-height:1.15;white-space:pre;overflow-x:auto"
-    return f'<pre style="{style}">{_spans(picture, width)}</pre>'
+    return f'<pre style="{style}">{_spans(picture, WIDTH)}</pre>'
 
 
 def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
-from stablelse.printable import printable
+from stablelse.printable import counted, printable
 from stablelse.render.layout import grid, hanging, picture
 from stablelse.render.notation import Glyphs
 from stablelse.render.numbers import place_text, vector_text
-from stablelse.render.words import counted, ulps_number, ulps_text
+from stablelse.render.words import ulps_number, ulps_text
 
 TASK_NAMES: dict[Task, str] = {
     Task.LOGSUMEXP: "log-sum-exp",

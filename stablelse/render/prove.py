@@ -11,6 +11,7 @@ from rich.text import Text
 
 from stablelse.analysis.prove import FormatProof, Proof, Quantity, Row, Rule
 from stablelse.analysis.results import Verdict
+from stablelse.printable import counted
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import (
     ASCII,
@@ -23,7 +24,7 @@ from stablelse.render.notation import (
 )
 from stablelse.render.numbers import number_text, place_text
 from stablelse.render.records import record
-from stablelse.render.words import FUNCTION_NAMES, counted, shift_text, ulps_text
+from stablelse.render.words import FUNCTION_NAMES, shift_text, ulps_text
 
 #: The rule of each line, as LaTeX.
 _RULES: dict[Rule, str] = {

@@ -91,10 +91,9 @@ def json_lines(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterat
         for one in records(result):
             yield from json_line(one | more())
         return
-    results = iter(result.results)
-    first = list(islice(results, 1))  # its errors come before any output
+    results = _begun(result.results)
     try:
-        for each in chain(first, results):
+        for each in results:
             for one in records(each):
                 yield from json_line(one)
         if rest := result.rest():
@@ -119,6 +118,12 @@ def _ended(parts: Iterable[str], end: str) -> Iterator[str]:
     yield end
 
 
+def _begun(results: Iterable[Any]) -> Iterator[Any]:
+    """Return results; the first is computed now, so that its errors come before any output."""
+    rest = iter(results)
+    return chain(list(islice(rest, 1)), rest)
+
+
 def _incomplete(error: Exception) -> dict[str, str]:
     """Return what says that the results before it are not all."""
     return {"incomplete": str(error) or type(error).__name__}
@@ -130,12 +135,11 @@ def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Ite
         yield from _json(SCHEMA | form(result, "json")(result) | more())
         yield "\n"
         return
-    results = iter(result.results)
-    first = list(islice(results, 1))  # its errors come before any output
+    results = _begun(result.results)
     yield f'{json.dumps(SCHEMA)[:-1]}, "{result.name}": ['
     comma, failure = "", None
     try:
-        for each in chain(first, results):
+        for each in results:
             fields = form(each, "json")(each)
             yield f"{comma}\n  "
             yield from _json(fields, "\n  ")

@@ -11,13 +11,13 @@ from rich.text import Text
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.scan import Distribution, Failure, Scan, WayScan, Witness, thresholds
 from stablelse.numerics.formats import find_format
-from stablelse.printable import printable
+from stablelse.printable import counted, printable
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, vector_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import mark
-from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, counted, ulps_text
+from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, ulps_text
 
 #: The longest bar of a chart; how many lines the table, the troubles and the bars may take
 #: together, and the fewest bars.

@@ -13,7 +13,7 @@ from rich.text import Text
 from stablelse.analysis.results import VERDICTS, Comparison, Errors, MethodResult, Verdict
 from stablelse.analysis.tally import Summary, Total
 from stablelse.numerics.formulas import Method
-from stablelse.printable import printable, shortened
+from stablelse.printable import counted, printable, shortened
 from stablelse.render.layout import (
     VERDICT_STYLES,
     fitted,
@@ -30,7 +30,6 @@ from stablelse.render.words import (
     RESULT_WORDS,
     VERDICT_WORDS,
     Facts,
-    counted,
     function_text,
     method_name,
     naming,

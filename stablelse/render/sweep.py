@@ -15,10 +15,11 @@ from rich.text import Text
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Range, Segment, Sweep
 from stablelse.numerics.formats import FORMATS
+from stablelse.printable import counted
 from stablelse.render.layout import hanging, named_grid, picture, plain_lines
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, rough_text
-from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, counted, method_name, ulps_number
+from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, method_name, ulps_number
 
 #: The meaning of the marks in a map.
 LEGEND = VERDICT_WORDS | {Verdict.RIGHT: f"right (at most {DIGIT} ulp off)"}

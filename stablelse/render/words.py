@@ -19,6 +19,7 @@ from stablelse.analysis.results import (
 from stablelse.numerics.formats import FORMATS, Array, Format, context
 from stablelse.numerics.formulas import SHIFTS, Kind, Method, Operation
 from stablelse.numerics.functions import Function, LossFunction
+from stablelse.printable import counted
 from stablelse.render.notation import Glyphs, operation_text
 from stablelse.render.numbers import bound_text, number_text, place_text, rough_text, vector_text
 
@@ -104,11 +105,6 @@ SENTENCES = {
     "cancellation": "{operation} = {result} cancels, and the rounding error of {rounded} is left",
     "cancellation log": "{rounded} = {number} is near 1, where its rounding error shows in {log}",
 }
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun: ``1 number``, ``1,000 numbers``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def function_text(

@@ -160,16 +160,6 @@ def test_families(family, name):
                     assert np.array_equal(found, right(x, format_), equal_nan=True)
 
 
-def test_what_cannot_be_read_again_is_rounded_as_it_is_known():
-    x = VECTORS["normal"]
-    running = RunningLogSumExp().update(x)
-    running.state["error"] += 2.0**-56 * running.state["high"]
-    for function in FUNCTIONS:
-        found = Whole(running.state).elements(function, x, FORMATS["float64"])
-        right = LIBRARY[function](x)
-        assert (abs(found - right) <= np.spacing(abs(right))).all()
-
-
 def test_the_sum_of_many_parts_has_a_small_error():
     """Else some elements of long vectors would need decimal arithmetic for all terms: hours."""
     parts = list(RNG.normal(size=(600, 2)))
