@@ -110,6 +110,8 @@ WEIGHTED = [
     ([0, 0], [1, -1], "float64", "naive", "right", [(K.SUM_UNDERFLOW, "y", None, 1, True)]),
     ([5, 7], [0, 0], "float64", "shifted", "right", []),
     ([-1000, 0], [1e9, 1], "float64", "naive", "right", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
+    ([NAN, 1000], [1, 0], "float64", "naive", "nan",
+     [(K.OVERFLOW, "e", 2, 1, False), (K.INVALID, "t", 2, 1, False)]),
 ]  # fmt: skip
 
 
@@ -159,6 +161,8 @@ VERDICTS = [
     ([70_000, 1], "softmax", "float16", "does_not_fit", "does_not_fit"),
     ([-70_000, 1], "log_softmax", "float16", "does_not_fit", "does_not_fit"),
     ([500, NAN], "log_softmax", "float8_e4m3fn", "does_not_fit", "does_not_fit"),
+    # 0 instead of 2^-14, the smallest normal number, is only 4 ulp off
+    ([0, -10, -12, -12, -12], "logsumexp", "float8_e5m2", "no_digits", "no_digits"),
 ]
 
 

@@ -10,9 +10,10 @@ from fuzz.strategies import FORMATS, FUNCTIONS
 
 import stablelse
 from stablelse.analysis import Place
+from stablelse.analysis.findings import surely_right
 from stablelse.analysis.results import Verdict, parse_conditions
 from stablelse.analysis.scan import WAYS, failures
-from stablelse.numerics.formats import find_format
+from stablelse.numerics.formats import find_format, numbers, ordinals
 from stablelse.numerics.formulas import SHIFTED, SHIFTS, ChoiceError
 from stablelse.numerics.functions import Function, exact_values, ulp_error
 
@@ -105,6 +106,20 @@ def test_shifted_in_float32(name):
             assert found.right == expected["right"]
             assert found.digits_lost == expected["digits_lost"]
             assert found.does_not_fit == expected["does_not_fit"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_surely_right_is_right(name):
+    """Next to a power of two, where the ulp doubles, too."""
+    format_ = find_format(name)
+    steps = np.arange(-30, 31)
+    for right in (1.0, -1.0, np.nextafter(format_.dtype.type(1), format_.dtype.type(0))):
+        right = np.full((len(steps), 1), right, format_.dtype)
+        value = numbers(ordinals(right, format_) + steps[:, None], format_)
+        for max_ulp in (0.5, 1, 4, 10):
+            sure = surely_right(value, right, format_, max_ulp)
+            assert sure[steps == 0].all()
+            assert (ulp_error(value, right, format_)[sure] <= max_ulp).all()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
