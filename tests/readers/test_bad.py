@@ -43,6 +43,7 @@ TEXT = {
     "a tab": (b"1\t2\n3\t4\n", {"delimiter": ","}),
     "decimal comma": b"1;2,5\n3;4\n",
     "decimal point": (b"1,5;2\n1.500;4\n", {"decimal": ","}),
+    "two decimal commas": (b"1,5;2\n1,500,1;4\n", {"decimal": ","}),
     "blank cell": b"1,2\n3,\n",
     "NA": b"a\n1\nNA\n",
     "NA first": b"1,NA\n2,3\n",
@@ -339,7 +340,7 @@ def test_bad(kind, golden, written, piped_in, monkeypatch):
                     found.add(complaint(written(content), **options))
         (line,) = {line.replace("item:", "element:") for line in found}
         lines.append(f"{name}: {line}\n")
-    golden(f"bad-{kind}.txt", "".join(lines))
+    golden(f"bad-{kind}.txt", "".join(lines), has_results=False)
 
 
 def test_a_comma_at_the_end(written):

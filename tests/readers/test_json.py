@@ -139,6 +139,9 @@ def test_long_lines(monkeypatch):
     rows = [[n, n + 1] for n in range(100_000)]
     blocks = piped(json.dumps(rows).encode())
     assert [row for block in blocks for row in block.values.tolist()] == rows
+    monkeypatch.setattr(text, "PIECE_BYTES", 7)  # the mark is the first character of a piece
+    with pytest.raises(ReadError, match=r"^x, line 1, character 8 .* is not JSON"):
+        piped("[[1, 2]\ufeff, [3]]".encode())
     with pytest.raises(ReadError, match=r"^x, line 2: the value that begins here has more than"):
         piped(b"[1]\n[" + b"1," * 2_000_001 + b"1]\n")
     for bad, said in (
