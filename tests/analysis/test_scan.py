@@ -167,6 +167,7 @@ def test_first_and_worst():
         ("overflow", 2, np.inf)
     ]
     assert [(w.row, w.maximum) for w in naive.worst] == [(3, 30)]
+    assert (naive.first[0].element, stablelse.scan([[12]]).results[0].first[0].element) == (None, 1)
     (worst,) = stablelse.scan([[-0.775, -0.6175]], formats=["float64"]).results[0].worst
     assert worst.verdict is Verdict.DIGITS_LOST
     assert worst.ulps == stablelse.compare([-0.775, -0.6175]).results[0].ulps

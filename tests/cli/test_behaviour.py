@@ -175,6 +175,7 @@ _SUM = "nll -f z.csv --label-column 1 --reduction sum --dtype float16"
         ("lse 1000 1001", "none", None),
         ("lse 1 2", "broken,digits_lost", None),
         ("lse 1000 1001", "shifted:broken", None),
+        ("lse 1 2", "ulp>4", None),
         ("lse 1000 1001", "overflow", "overflow: naive in float64, 1"),
         ("softmax -f x.csv", "overflow", "2 vectors, first in x.csv, row 2"),
         ("log-softmax 0 -800", "naive:broken", "in float64, 1 vector"),
