@@ -69,6 +69,7 @@ def test_integers_and_ml_dtypes_are_numbers():
         ([], {}, "at least one number"),
         ([[1, 2]], {}, r"not shape \(1, 2\)"),
         ([1], {"function": "max"}, "unknown function 'max': choose from logsumexp, softmax, log_s"),
+        ([1], {"function": "softmax", "weights": [1]}, "softmax has no weights: add their logari"),
         ([1], {"formats": ["float17"]}, "unknown format 'float17'"),
         ([1], {"formats": []}, "no format: choose from float8_e4m3fn"),
         ([1], {"shifts": []}, "no shift: choose from max, min, mean"),

@@ -63,6 +63,7 @@ def test_what_is_not_finite_stays(parts, total):
 def test_longdoubles_are_added_as_such():
     tiny = np.longdouble(2) ** -60
     assert reduced([[1], [tiny]], name="longdouble") == 1 + tiny
+    assert np.isnan(reduced([[inf], [-inf]], name="longdouble"))
 
 
 def test_errors_and_verdicts_of_totals():

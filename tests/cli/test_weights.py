@@ -43,5 +43,8 @@ def test_a_negative_sum_has_the_logarithm_of_its_size_and_a_sign(run, tmp_path):
     (vector,) = json.loads(run("lse", "1", "2", *weights, "--json").out)["vectors"]
     assert vector["value"] == value
     assert [result["sign"] for result in vector["results"]] == [sign] * 3 == [-1] * 3
+    (tmp_path / "b").write_text("-0.3 1.1 -2.3 1.334162306496188")
+    assert "naive    the sum has the wrong sign. " in run("lse 0.9 0.3 -0.1 0", *weights).out
+    (tmp_path / "b").write_text("1 -1")
     many = run("lse", *weights, stdin=b"1 2\n2 1\n")
     assert "log(−Σ): 1.541324854612918" in many.out
