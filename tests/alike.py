@@ -19,6 +19,7 @@ DIGESTS = Path(__file__).parent / "golden" / "exponentials.txt"
 
 _FUNCTIONS = (np.exp, np.log, np.log1p)
 _LONG = re.compile(r"-?\d+\.\d{7,}(e[-+]?\d+)?|-?\d\.\d{4,}e[-+]?\d+")
+_WRONG = re.compile(r"(?<=\d)\[(\d+)\]")
 _FILLING = re.compile(r"(?:[\s─━╌┈═-]|&#160;)+")
 _NUMBER = re.compile(r"-?\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 _MAP = re.compile(r"[▼▒━▲~=v^]{5,}")
@@ -53,8 +54,9 @@ def expected(kept: str, text: str) -> str:
 
 
 def skeleton(text: str) -> str:
-    """Return a text with long numbers cut to five digits, and without the layout around them."""
-    return _FILLING.sub(" ", _LONG.sub(lambda found: f"{float(found[0]):.4e}", text))
+    """Return a text with long numbers cut to five digits, without brackets and layout."""
+    plain = _WRONG.sub(r"\1", text)
+    return _FILLING.sub(" ", _LONG.sub(lambda found: f"{float(found[0]):.4e}", plain))
 
 
 def shapes(text: str) -> set[str]:

@@ -22,8 +22,9 @@ def at(monkeypatch, tmp_path):
 
 def test_elsewhere_the_last_digits_may_differ(at):
     at("float64")
-    text = "│ naive │    2.3538526683702e17 │ digits lost, 17 ulp off │"
-    assert alike.expected(KEPT, text) == text
+    for number in ("   2.3538526683702e17", "2.35385266837019[98]e17"):
+        text = f"│ naive │ {number} │ digits lost, 17 ulp off │"
+        assert alike.expected(KEPT, text) == text
 
 
 @pytest.mark.parametrize(
