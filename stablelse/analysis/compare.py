@@ -137,11 +137,8 @@ class Column:
         problem, format_, shift = yardstick.problem, yardstick.format, candidate.shift
         self.name = candidate.method, format_.name, shift and shift.name
         self.values, self._signs, opposite = yardstick.exact, yardstick.signs, None
-        self._evaluation: Evaluation | None = None
-        if candidate.formula is not None:
-            self._evaluation = candidate.formula.evaluate(
-                yardstick.input, format_, shift and shift.rule, problem.weights
-            )
+        self._evaluation = candidate.evaluate(yardstick.input, format_, problem.weights)
+        if self._evaluation is not None:
             self.values = problem.of_formula(self._evaluation.value)
             if yardstick.signs is not None:
                 self._signs = self._evaluation.sign

@@ -92,9 +92,10 @@ class Labelled(Problem):
 
     def values(self, candidate: Candidate, x: Array, format_: Format) -> Array:
         """Return the values of a method, shape (m, 1) or (m, n)."""
-        if candidate.formula is None:
+        evaluation = candidate.evaluate(x, format_)
+        if evaluation is None:
             return self.exactly(format_.round(x), format_)[0]
-        return self.of_formula(candidate.values(candidate.formula.function, x, format_))
+        return self.of_formula(evaluation.value)
 
 
 class LabelledTally(Tally):

@@ -399,10 +399,9 @@ class Trial:
         right = exact_values(self.function, moved, self.format)
         unfit = does_not_fit(self.x, moved)
         judged = []
-        for _, formula, shift in self.candidates:
+        for candidate in self.candidates:
             value, evaluated = right, None
-            if formula is not None:
-                evaluation = formula.evaluate(moved, self.format, shift and shift.rule)
+            if (evaluation := candidate.evaluate(moved, self.format)) is not None:
                 value, evaluated = evaluation.value, evaluation.row
             judged.append(judge(value, right, self.format, self.function, unfit, evaluated))
         return np.array(judged).swapaxes(0, 1)

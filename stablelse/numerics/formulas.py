@@ -195,12 +195,6 @@ class Evaluation(NamedTuple):
         """The signs of the sums, in float64: (..., 1). Comparing a NaN of bfloat16 warns."""
         return np.sign(self.results["s"]).astype(np.float64)
 
-    @property
-    def per_element(self) -> frozenset[str]:
-        """The symbols that have a result for each element."""
-        per_element = (op.symbol for op in self.operations if op.per_element)
-        return frozenset(["input", "weights", *per_element])
-
     def operands(self, operation: Operation, index: int) -> tuple[Any, ...]:
         """Return the operands of an operation, not a sum, for one element of a single vector."""
         if operation.kind in REDUCING:
@@ -332,6 +326,14 @@ class Candidate(NamedTuple):
     formula: Formula | None = None  # ``None`` for the exact method
     shift: Shift | None = None  # if the formula has one
 
+    def evaluate(
+        self, x: Array, format_: Format, weights: Array | None = None
+    ) -> Evaluation | None:
+        """Evaluate the formula on every row of x; ``None`` for the exact method."""
+        if self.formula is None:
+            return None
+        return self.formula.evaluate(x, format_, self.shift and self.shift.rule, weights)
+
     def values(
         self,
         function: Function,
@@ -341,17 +343,17 @@ class Candidate(NamedTuple):
         kept: Array | None = None,
     ) -> Array:
         """Compute the function of every row of x, rounded to the format; see `exact_values`."""
-        if self.formula is not None:
-            return self.formula.evaluate(x, format_, self.shift and self.shift.rule).value
+        evaluation = self.evaluate(x, format_)
+        if evaluation is not None:
+            return evaluation.value
         return exact_values(function, format_.round(x), format_, empty, kept)
 
     def weighted_values(self, x: Array, weights: Array, format_: Format) -> tuple[Array, Array]:
         """Compute log |sum b e^x| of every row, shape (m, 1), and the signs of the sums."""
-        if self.formula is None:
-            return exact_weighted(format_.round(x), held(weights, format_), format_)
-        rule = self.shift and self.shift.rule
-        evaluation = self.formula.evaluate(x, format_, rule, weights)
-        return evaluation.value, evaluation.sign
+        evaluation = self.evaluate(x, format_, weights)
+        if evaluation is not None:
+            return evaluation.value, evaluation.sign
+        return exact_weighted(format_.round(x), held(weights, format_), format_)
 
 
 def held(weights: Array, format_: Format) -> Array:
