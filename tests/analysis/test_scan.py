@@ -13,7 +13,7 @@ from stablelse.analysis import Place
 from stablelse.analysis.findings import surely_right
 from stablelse.analysis.results import Verdict, parse_conditions
 from stablelse.analysis.scan import WAYS, failures
-from stablelse.numerics.formats import find_format, numbers, ordinals
+from stablelse.numerics.formats import find_format, numbers_at, ordinals
 from stablelse.numerics.formulas import SHIFTED, SHIFTS, ChoiceError
 from stablelse.numerics.functions import Function, exact_values, ulp_error
 
@@ -115,7 +115,7 @@ def test_what_is_surely_right_is_right(name):
     steps = np.arange(-30, 31)
     for right in (1.0, -1.0, np.nextafter(format_.dtype.type(1), format_.dtype.type(0))):
         right = np.full((len(steps), 1), right, format_.dtype)
-        value = numbers(ordinals(right, format_) + steps[:, None], format_)
+        value = numbers_at(ordinals(right, format_) + steps[:, None], format_)
         for max_ulp in (0.5, 1, 4, 10):
             sure = surely_right(value, right, format_, max_ulp)
             assert sure[steps == 0].all()
