@@ -83,7 +83,7 @@ class Findings:
                 kind, factor = lost[operation.symbol]
                 factors = np.zeros((len(is_wrong), factor.shape[-1]))
                 factors[wrong] = factor
-                here = factors >= HARM
+                here = factors >= _harm(evaluation.format)
                 here = here & is_seen if operation.per_element else here
                 self._found.append(_Trouble(operation, kind, here, ~is_wrong, factors))
 
@@ -277,7 +277,7 @@ def _harmless(
     # Gradual underflow makes each term wrong by at most half the smallest subnormal (Higham 2002,
     # equation 2.8): harmless if n such halves are no more than one rounding of s.
     # A weight's loss is multiplied by e^x, and that of e^x by the weight.
-    factor = evaluation.results.get({"b": "e", "e": "b"}.get(operation.symbol, ""))
+    factor = evaluation.results.get({"b": "e", "e": "weights"}.get(operation.symbol, ""))
     if factor is not None:
         n = np.abs(factor.astype(np.longdouble)).sum(axis=-1)
         total = np.abs(total)
@@ -289,9 +289,12 @@ def _harmless(
     return harmless
 
 
-#: An error that costs a digit, in units of u times the result: an ulp is at most 2 u times the
-#: result, so this is at least DIGIT ulps.
-HARM = 2 * DIGIT
+def _harm(format_: Format) -> float:
+    """Return the least error to report, in units of u times the result."""
+    # It costs a digit: an ulp is at most 2 u times the result. Or, if there are fewer digits, two
+    # such errors ruin it: if they are as large as the exact result, they are half of this one.
+    return min(2 * DIGIT, 0.25 / format_.unit_roundoff)
+
 
 #: A result below this part of an operand is what a cancellation left.
 _CANCELLED = 0.5
@@ -305,7 +308,7 @@ def _losses(
     normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
     with np.errstate(all="ignore"):
         smallest = np.maximum(_smallest_of(evaluation, labels), normal)
-        inexact = ~_is_exact(evaluation)
+        inexact, harm = ~_is_exact(evaluation), _harm(evaluation.format)
         for operation in evaluation.operations:
             if operation.kind not in _LOSING or operation.symbol == "d":
                 continue
@@ -315,7 +318,7 @@ def _losses(
             if operation.kind is Kind.SUM:
                 kind = FindingKind.ABSORPTION
                 factor = _missed(evaluation, size) / size / scale
-                if "b" in results and not (factor >= HARM).any():
+                if "b" in results and not (factor >= harm).any():
                     # The difference of terms of both signs shows how they were rounded.
                     terms = _size(evaluation, operation.operands[0].symbol)
                     sizes = terms.sum(axis=-1, keepdims=True)
@@ -325,7 +328,7 @@ def _losses(
                 # The logarithm of a number near 1 shows how that number was rounded. A quotient
                 # is exactly 1 if the sum is just e_j.
                 is_rounded = results["e"] != results["s"] if operation.per_element else inexact
-                is_near = HARM * _CANCELLED * size <= 1
+                is_near = size <= max(1 / DIGIT, 2 * evaluation.format.unit_roundoff)
                 factor = np.where(is_near & is_rounded, 1 / scale, 0)
             else:
                 # The difference of two numbers shows how the second was rounded.
@@ -333,7 +336,7 @@ def _losses(
                 cancels = (_CANCELLED * np.maximum(first, second) >= size) & inexact
                 cancels &= np.isfinite(first) & np.isfinite(second)
                 factor = np.where(cancels, np.maximum(second, 1) / scale, 0)
-            if (factor >= HARM).any():
+            if (factor >= harm).any():
                 yield operation.symbol, (kind, factor)
 
 
@@ -520,9 +523,9 @@ def measured(values: Array, reference: Array, format_: Format) -> list[tuple[flo
     """Return for each row the relative error of a result, and how many digits are right.
 
     Errors have two digits, and digits two decimals: the reference itself is rounded, to 11 bits
-    more than float64 has, which blurs the rest.
+    more than float64 has, which blurs the rest. NaN has no relative error: it is NaN, too.
     """
-    errors = relative_error(values, reference)
+    errors = np.where(np.isnan(reference).any(axis=-1), np.nan, relative_error(values, reference))
     digits = correct_digits(errors, format_)
     return [
         (float(f"{error:.2g}"), round(digit, 2))

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis import Displayed
-from stablelse.analysis.results import DIGIT, Verdict
+from stablelse.analysis.findings import judge
+from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.numerics.decimals import overlap
 from stablelse.numerics.derivation import LARGEST, Exact, evaluate_exactly
 from stablelse.numerics.formats import Array, Format
@@ -32,7 +33,7 @@ from stablelse.numerics.formulas import (
     perform,
     read_tree,
 )
-from stablelse.numerics.functions import Function, ulp_error
+from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import find_formats, real_vector
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ class Quantity(NamedTuple):
     value: Any  # The value in the format, every operation rounded
     # How far that is off, in ulps; infinite if the value is broken
     ulps: float
-    # Broken if the value is infinite, NaN or 0, and the exact value is not; but a result
-    # of 0 is right if no number of the format is nearer to the exact value
+    # As `judge` says; but a value is always broken if it is infinite, or an exponential, a product
+    # or a sum that is 0 on the way to the result
     verdict: Verdict
 
 
@@ -148,7 +149,7 @@ class Row(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """The worse of the two sides' verdicts."""
-        return max((self.left.verdict, self.right.verdict), key=list(Verdict).index)
+        return max((self.left.verdict, self.right.verdict), key=VERDICTS.index)
 
 
 class ProofLine(NamedTuple):
@@ -318,47 +319,36 @@ def _line(
 ) -> ProofLine:
     """Return an equation with the values of both sides, exact and in the format."""
     is_result = equation.left.kind is Kind.GIVEN
-    sides = [equation.left, equation.right]
+    function = Function.SOFTMAX if equation.right.per_element else Function.LOGSUMEXP
     results = [dict(given), dict(given)]
-    for side, computed in zip(sides, results, strict=True):
+    both = []
+    for side, values, computed in zip(equation[2:], exact, results, strict=True):
         perform(side.operations, computed, format_)
+        right = np.array([value.nearest for value in values], dtype=format_.dtype)
+        found = np.broadcast_to(computed[side.symbol], right.shape)
+        every = found[:, np.newaxis], right[:, np.newaxis], format_, function
+        graded = zip(values, found, *judge(*every, np.zeros(len(right), bool)), strict=True)
+        is_term = not is_result and side.kind in _POSITIVE
+        both.append([_quantity(*each, is_term) for each in graded])
     rows = []
-    for index, _ in enumerate(exact[1]):
-        left, right = (
-            _quantity(values[index], _at(computed[side.symbol], index), format_, is_result)
-            for side, values, computed in zip(sides, exact, results, strict=True)
-        )
+    for index, (left, right) in enumerate(zip(*both, strict=True)):
+        element = index + 1 if equation.right.per_element else None
         is_right = right.verdict is Verdict.RIGHT
-        rows.append(
-            Row(
-                element=index + 1 if equation.right.per_element else None,
-                left=left,
-                right=right,
-                holds=_same(exact[0][index], exact[1][index]),
-                origins=() if is_right else _origins(equation.right, results[1], index),
-            )
-        )
-    return ProofLine(
-        number=equation.number,
-        verdict=max((row.verdict for row in rows), key=list(Verdict).index),
-        ulps=max(side.ulps for row in rows for side in (row.left, row.right)),
-        rows=tuple(rows),
-    )
+        origins = () if is_right else _origins(equation.right, results[1], index)
+        rows.append(Row(element, left, right, _same(exact[0][index], exact[1][index]), origins))
+    verdict = max((row.verdict for row in rows), key=VERDICTS.index)
+    ulps = max(side.ulps for row in rows for side in (row.left, row.right))
+    return ProofLine(equation.number, verdict, ulps, tuple(rows))
 
 
-def _quantity(exact: Exact, value: Any, format_: Format, is_result: bool) -> Quantity:
-    ulps = float(ulp_error(value, np.asarray(exact.nearest), format_))
-    is_zero = value == 0 and (exact.nearest != 0 or exact.decimal is not None)
-    verdict = Verdict.RIGHT if ulps <= DIGIT else Verdict.DIGITS_LOST
-    if np.isnan(value):
-        verdict = Verdict.NAN
-    elif value == np.inf:
+def _quantity(exact: Exact, value: Any, code: Any, ulps: Any, is_term: bool) -> Quantity:
+    verdict = VERDICTS[code]
+    if value == np.inf:
         verdict = Verdict.OVERFLOW
-    elif value == -np.inf or (is_zero and not (is_result and exact.nearest == 0)):
+    elif value == -np.inf or (is_term and value == 0):
         verdict = Verdict.UNDERFLOW
-    ulps = inf if verdict.is_broken else ulps
     shown = exact.nearest if exact.decimal is None else exact.decimal
-    return Quantity(shown, value, ulps, verdict)
+    return Quantity(shown, value, inf if verdict.is_broken else float(ulps), verdict)
 
 
 def _same(one: Exact, other: Exact) -> bool:

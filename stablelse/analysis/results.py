@@ -148,7 +148,7 @@ class MethodResult:
 
     The relative error is the distance from the exact value, known to more digits than the format
     has, divided by the exact value's size (for several elements, in the infinity norm), to two
-    digits. Below the normal range even a correctly rounded result has few digits.
+    digits; NaN if the exact value is. Below the normal range, correctly rounded results have few.
     """
 
     method: Method

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 from typing import Any
 
 from rich.text import Text
@@ -26,12 +25,8 @@ def audit_picture(audit: Audit, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield the counts, the histogram, and the worst rows."""
     of = f" of {printable(audit.source)}" if audit.source else ""
     what = f"{FUNCTION_NAMES[audit.function]}{of} in {audit.format}"
-    yield hanging(
-        f"{what}: {counted(audit.numbers, 'number')} in {counted(audit.rows, 'row')}",
-        width,
-        1,
-        "bold",
-    )
+    numbers = f"{counted(audit.numbers, 'number')} in {counted(audit.rows, 'row')}"
+    yield hanging(f"{what}: {numbers}", width, 1, "bold")
     yield Text()
     yield from _counts(audit, glyphs)
     yield Text()
@@ -42,15 +37,11 @@ def audit_picture(audit: Audit, glyphs: Glyphs, width: int) -> Iterator[Text]:
         for judged in audit.worst:
             place = (vector_text if audit.source else place_text)(judged) or "the vector"
             entry = f", entry {judged.element:,}" if judged.element else ""
-            nats = "" if judged.nats is None else glyphs.rough(judged.nats)
-            numbers = (glyphs.number(judged.value), glyphs.number(judged.exact))
-            rows.append([printable(place) + entry, *numbers, _ulps(judged.ulps, glyphs), nats])
+            cells = (glyphs.number(judged.value), glyphs.number(judged.exact))
+            ulps = glyphs.literal(ulps_number(judged.ulps))
+            rows.append([printable(place) + entry, *cells, ulps, glyphs.rough(judged.nats)])
         yield from grid(rows, "lrrrr")
     yield Text()
-
-
-def _ulps(ulps: float, glyphs: Glyphs) -> str:
-    return glyphs.infinity if ulps == inf else ulps_number(ulps)
 
 
 def _counts(audit: Audit, glyphs: Glyphs) -> Iterator[Text]:
@@ -60,7 +51,7 @@ def _counts(audit: Audit, glyphs: Glyphs) -> Iterator[Text]:
         return
     mark, style = (glyphs.bad, "bold red") if audit.broken else (glyphs.fair, "bold yellow")
     share = rough_text(100 * audit.misrounded / audit.numbers)
-    most = _ulps(audit.ulps, glyphs)
+    most = glyphs.literal(ulps_number(audit.ulps))
     yield Text.assemble(
         (f" {mark} ", style), f"{audit.misrounded:,} misrounded ({share} %), at most {most} ulp off"
     )

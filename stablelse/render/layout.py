@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from io import StringIO
 from itertools import zip_longest
-from textwrap import fill
 from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -53,7 +52,7 @@ def named_grid(
     if max(line.cell_len for line in lines) <= width:
         return lines
     names = [row[0] if isinstance(row[0], Text) else Text(row[0].strip()) for row in rows]
-    lines = list(grid([[" ", *row[1:]] for row in rows], justify, gap))
+    lines = list(grid([[" ", *row[1:]] for row in rows], justify, min(gap, 2)))
     return [
         Text.assemble(" ", name, "\n", line) if name else line
         for name, line in zip(names, lines, strict=True)
@@ -98,22 +97,28 @@ def hanging(
     sentence: str, width: int, indent: int, style: str = "", head: Text | None = None
 ) -> Text:
     """Return a sentence wrapped only at blanks, all lines indented; the first has a head."""
-    margin = " " * indent
-    wrapped = fill(
-        sentence,
-        max(width, indent + 20),
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    head = head or Text()
-    return Text.assemble(head, (wrapped[head.cell_len :], style), no_wrap=True, overflow="ignore")
+    margin = "" if head else " " * indent
+    return fitted(Text.assemble(head or "", (margin + sentence, style)), width, indent)
 
 
-def fitted(title: Text, width: int) -> Text:
-    """Return a title; if it is too wide, wrapped only at blanks, so that no file name is cut."""
-    return title if title.cell_len <= width else hanging(title.plain.strip(), width, 1)
+def fitted(text: Text, width: int, indent: int | None = None) -> Text:
+    """Return lines; those too wide wrapped only at blanks and indented, so that no name is cut."""
+    if text.no_wrap or max(map(len, text.plain.split("\n"))) <= width:
+        return text
+    lines = []
+    for rest in text.split("\n"):
+        margin = len(rest.plain) - len(rest.plain.lstrip()) if indent is None else indent
+        room = max(width, margin + 20)
+        while len(rest) > room and " " in rest.plain[margin + 1 :]:
+            cut = rest.plain.rfind(" ", margin + 1, room + 1)
+            cut = rest.plain.find(" ", room) if cut < 0 else cut
+            lines.append(rest[:cut])
+            rest = rest[cut + 1 :]
+            rest.pad_left(margin)
+        lines.append(rest)
+    for line in lines:
+        line.rstrip()
+    return Text("\n", no_wrap=True, overflow="ignore").join(lines)
 
 
 class Picture:
@@ -124,7 +129,9 @@ class Picture:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the picture line by line."""
-        return self.draw(self.result, glyphs_for(options), options.max_width)
+        width = options.max_width
+        for part in self.draw(self.result, glyphs_for(options), width):
+            yield fitted(part, width) if isinstance(part, Text) else part
 
 
 def picture(draw: Callable[..., Iterator[RenderableType]]) -> Callable[[Any], Picture]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from math import inf
 from typing import Any, NamedTuple
 
 from stablelse.analysis.results import Verdict
@@ -64,9 +63,7 @@ class Glyphs(NamedTuple):
 
     def rough(self, value: float | None) -> str:
         """Return a number to three digits, or nothing for None."""
-        if value is None:
-            return ""
-        return self.infinity if value == inf else rough_text(value)
+        return "" if value is None else self.literal(rough_text(value))
 
     def bracket(self, text: str) -> str:
         """Return a text in brackets."""

@@ -92,8 +92,8 @@ def _rows_of_many(
         style = _STYLES[result.outcome]
         cells = [glyphs.dash] * 3
         if result.share is not None and result.ulps is not None:
-            ulps = glyphs.infinity if isinf(result.ulps) else ulps_number(result.ulps)
             misrounded = f"{result.misrounded:,} ({result.share:.1%})"
+            ulps = glyphs.literal(ulps_number(result.ulps or 0))
             cells = [misrounded, f"{result.broken:,}", ulps]
         element = f"x_{result.worst.element}" if result.worst.element else ""
         place = ", ".join(filter(None, (where(result.worst), element)))

@@ -462,7 +462,7 @@ def steps_picture(view: Steps, glyphs: Glyphs, width: int) -> Iterator[Text]:
             continue
         place, name = place_text(comparison), method_text(result, glyphs)
         title = Text(f" {place}: " if place else " ").append(name, "bold")
-        yield fitted(title.append(f" in {result.format}, step by step"), width)
+        yield title.append(f" in {result.format}, step by step")
         most = comparison.n if width == ENDLESS else _ELEMENTS
         chosen = chosen_elements(comparison, [result], most)
         elements = sorted(index + 1 for index in chosen if index >= 0)

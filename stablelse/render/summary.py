@@ -125,7 +125,8 @@ class Overview:
                 break
         yield from lines
         if missing := self.found.vectors - len(self.shown):
-            yield Text(f" {missing:,} more: --all shows every row, --row N one in full", "dim")
+            more = f" {missing:,} more: --all shows every row, --row N one in full"
+            yield fitted(Text(more, "dim"), self.width)
 
     def _row(self, comparison: Comparison, places: Sequence[int], digits: int) -> list[Text]:
         label = comparison.label
@@ -183,7 +184,8 @@ def errors_picture(
     for result in results:
         name = f"{result.format if has_formats else ''} {method_name(result)}".lstrip()
         error, bound = glyphs.rough(result.relative_error), glyphs.rough(result.bound)
-        digits = "" if result.correct_digits is None else f"{result.correct_digits:.1f}"
+        right = result.correct_digits
+        digits = "" if right is None else glyphs.literal(f"{right:.1f}")
         rows.append([name, error, bound, result.theorem or "", digits])
     header, *lines = named_grid(rows, "lrrrr", width, gap=3)
     named, line = naming(comparisons), iter(lines)

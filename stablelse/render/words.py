@@ -21,7 +21,7 @@ from stablelse.numerics.formulas import SHIFTS, Kind, Method, Operation
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.printable import counted
 from stablelse.render.notation import Glyphs, operation_text
-from stablelse.render.numbers import bound_text, number_text, place_text, rough_text, vector_text
+from stablelse.render.numbers import bound_text, number_text, place_text, vector_text
 
 if TYPE_CHECKING:
     from stablelse.analysis import Place
@@ -83,7 +83,7 @@ UNPROVED = (
 
 #: What happened to a method, and why; the lab's page has the same sentences.
 SENTENCES = {
-    "right to all": "right to all {most} digits",
+    "right to all": "right to {every}",
     "right to some": "right to {right} of {most} digits",
     "comfort max": "The largest exponent is now 0, so nothing can overflow.",
     "comfort zero": "{operation} is 0 in {format}, and too small to count.",
@@ -103,8 +103,11 @@ SENTENCES = {
     "invalid": "{what} = {operation} is NaN",
     "absorption": "{operation} = {result}: {least} is lost in the sum",
     "cancellation": "{operation} = {result} cancels, and the rounding error of {rounded} is left",
+    "cancellation one": "{rounded} is rounded to 1, and {log} is 0",
     "cancellation log": "{rounded} = {number} is near 1, where its rounding error shows in {log}",
 }
+SENTENCES["quotient_underflow"] = SENTENCES["term_underflow"]
+SENTENCES["sum_underflow"] = SENTENCES["log_of_zero"]
 
 
 def function_text(
@@ -199,6 +202,12 @@ def all_digits(format_: Format) -> int:
     return max(1, round(format_.significand_bits * log10(2)))
 
 
+def _every_text(most: int, its: str = "its") -> str:
+    """Return all digits of a format in words."""
+    few = ("", f"{its} only digit", "both digits")
+    return few[most] if most < 3 else f"all {most} digits"
+
+
 def _right_digits(value: Array, exact: Array, format_: Format) -> Array:
     """Return how many leading digits are right: to half a unit of the last one."""
     most = all_digits(format_)
@@ -281,14 +290,21 @@ def why(facts: Facts) -> str:
     """Return what happened to a method, and why."""
     result = facts.result
     harmful = [finding for finding in result.findings if not finding.harmless]
-    # the first trouble; without one, a result with few digits, or else the costliest loss
+    # the trouble that the verdict names, or the first; else few digits, or the costliest loss
     ruins = [finding for finding in harmful if finding.kind not in LOSSES]
-    ruins.sort(key=lambda f: f.kind is FindingKind.SUBNORMAL)
+    large = (FindingKind.OVERFLOW, FindingKind.INPUT_OVERFLOW)
+    named = large[result.verdict is Verdict.DOES_NOT_FIT]
+    ruins.sort(key=lambda f: (f.kind is not named, f.kind is FindingKind.SUBNORMAL))
     culprit = next(iter(ruins or sorted(harmful, key=lambda f: -(f.bits_lost or 0))), None)
     if result.verdict is Verdict.RIGHT:
         return f"{_right_text(facts)}. {_comfort(facts)}".rstrip()
-    if result.verdict is Verdict.NAN and np.isnan(facts.comparison.maximum):
-        return "x has a NaN, so the result is NaN too."
+    if result.verdict is Verdict.NAN:
+        of_format = facts.format.round(facts.comparison.x)
+        if np.isnan(facts.comparison.maximum) or np.isnan(of_format).any():
+            where = f" in {result.format}, which has no infinity" * (not facts.format.has_infinity)
+            return f"x has a NaN{where}, so the result is NaN too."
+        if culprit is None:
+            return "the exact result is NaN too."
     if culprit is None and result.verdict is Verdict.DOES_NOT_FIT:
         return f"the weight of a class does not fit {result.format}."
     if culprit is None:
@@ -322,10 +338,10 @@ def _right_text(facts: Facts) -> str:
     if not np.isfinite(result.value).any():
         return f"right: {facts.number(np.ravel(result.value)[0])}"
     if not right:
-        return f"right to {ulps_number(result.ulps or 0)} ulp of {result.format}"
+        return f"right to within {ulps_number(result.ulps or 0)} ulp of {result.format}"
     if right < most:
         return SENTENCES["right to some"].format(right=right, most=most)
-    return SENTENCES["right to all"].format(most=most) if most > 1 else "right to its only digit"
+    return SENTENCES["right to all"].format(every=_every_text(most))
 
 
 def _digits(facts: Facts) -> str:
@@ -359,7 +375,7 @@ def _others(facts: Facts) -> str:
     are, its = ("is", "its") if len(good) == 1 else ("are", "their")
     digits = f"{counted(least, 'digit')} or more"
     if least == most:
-        digits = f"all {most} digits" if most > 1 else f"{its} only digit"
+        digits = _every_text(most, its)
     return f"; {len(good):,} of {len(facts.right):,} entries {are} right to {digits}"
 
 
@@ -379,16 +395,9 @@ def _comfort(facts: Facts) -> str:
     return ""
 
 
-#: The sentences of findings with other names.
-_SAME = {
-    FindingKind.QUOTIENT_UNDERFLOW: "term_underflow",
-    FindingKind.SUM_UNDERFLOW: "log_of_zero",
-}
-
-
 def _cause(finding: Finding, facts: Facts) -> str:
     """Return what happened at an operation."""
-    name, symbol = _SAME.get(finding.kind, finding.kind.value), finding.symbol
+    name, symbol = finding.kind.value, finding.symbol
     operation, evaluation = facts.operation(finding), facts.result.evaluation
     fields = {
         "operation": facts.shown(finding),
@@ -410,12 +419,12 @@ def _cause(finding: Finding, facts: Facts) -> str:
         name = "overflow s"
     elif symbol == "a":
         name, fields["number"] = "input_overflow", f"the shift {facts.result.shift}"
-    elif name == "log_of_zero" and evaluation and np.any(evaluation.results.get("t", 0)):
+    elif "log 0" in SENTENCES[name] and evaluation and np.any(evaluation.results.get("t", 0)):
         name = "log_of_zero cancelled"
     elif name == "cancellation" and operation is not None:
         fields["rounded"] = rounded = facts.symbol(operation.operands[-1].symbol)
         if operation.kind is Kind.LOG:
-            name = "cancellation log"
+            name = "cancellation one" if finding.operands[0] == 1 else "cancellation log"
             fields["log"] = f"log({rounded})" if "/" in rounded else f"log {rounded}"
     return SENTENCES[name].format(**fields)
 
@@ -442,7 +451,7 @@ def _power_text(x: float) -> str:
         return ""
     digits = 3 if abs(x) < 11.5 else 1
     power = context(digits).exp(context(20).create_decimal(x))
-    return f"about {rough_text(float(power)) if digits > 1 else f'{power:e}'.replace('+', '')}, "
+    return f"about {number_text(float(power)) if digits > 1 else f'{power:e}'.replace('+', '')}, "
 
 
 def cut_text(value: Any) -> str:

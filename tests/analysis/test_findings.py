@@ -101,6 +101,8 @@ WEIGHTED = [
     ([1, 2], [1e-10, 1e-9], "float16", "shifted", "underflow",
      [(K.INPUT_UNDERFLOW, "b", 1, 2, False), (K.SUM_UNDERFLOW, "l", None, 1, False)]),
     ([1, 2], [1e-10, 1], "float16", "shifted", "right", [(K.INPUT_UNDERFLOW, "b", 1, 1, True)]),
+    ([0, -22], [0, 1e-9], "float16", "shifted", "underflow", [(K.INPUT_UNDERFLOW, "b", 2, 1, False),
+     (K.TERM_UNDERFLOW, "e", 2, 1, False), (K.SUM_UNDERFLOW, "l", None, 1, False)]),
     ([0, 0, 1e-15], [1, 1, -2], "float64", "naive", "digits_lost",
      [(K.CANCELLATION, "s", None, 1, False)]),
     ([0, 0, 1e-17], [1, 1, -2], "float64", "shifted", "underflow",

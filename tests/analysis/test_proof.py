@@ -95,6 +95,7 @@ CASES = {
     ("logsumexp", (1, 2, 3), "max"): ("oooooo", []),
     ("logsumexp", (-0.775, -0.6175), "max"): ("-oooo-", []),
     ("logsumexp", (0, -40), "max"): ("xooo" + "xx", []),
+    ("logsumexp", (-0.001, -6.908255237315471), "max"): ("xooo-x", []),
     ("softmax", (1000, 1001), "max"): ("xxxoo", ["e^1000.0=inf"]),
     ("softmax", (-1000, -1001), "min"): ("xxxoo", ["e^-1000.0=0.0"]),
     ("softmax", (1000, 1001), "0"): ("xxxxx", ["e^1000.0=inf"]),

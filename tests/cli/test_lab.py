@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.analysis.lab import BREAKS, State, lab_formats
+from stablelse.analysis.lab import BREAKS, State
 from stablelse.analysis.results import Verdict
-from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.formats import find_format
 from stablelse.numerics.functions import Function
 
 pytest.importorskip("textual", reason="textual is not installed")
@@ -192,17 +192,6 @@ def test_exercises_are_asked_and_accept_the_true_answer_alone(run, number):
     truth = exercise.answer(exercise.state)
     for guess, verdict in {f" {truth} ": "Yes", "12.3": "No", "what": "No"}.items():
         assert answer_text(exercise, guess).startswith(f"{verdict}: ")
-
-
-def test_formats_are_those_that_float64_holds():
-    assert lab_formats()[0] == "float64"
-    assert "longdouble" not in lab_formats()
-    assert all(math.isfinite(float(FORMATS[name].largest)) for name in lab_formats())
-
-
-def test_without_a_terminal_it_says_so(run):
-    done = run("lab 1 2")
-    assert (done.code, "the lab needs a terminal" in done.err) == (2, True)
 
 
 def test_files_and_pages(run, tmp_path):

@@ -322,6 +322,7 @@ REFUSED = [
     ("scan --quiet --save x.svg", "--save ... --quiet"),
     ("scan --quiet --json", "--quiet ... --json"),
     ("scan --max-ulp", "requires an argument (see stablelse scan --help)"),
+    ("lab 1 2", "the lab needs a terminal"),
     ("lab 1 2 --exercise 1", "--exercise brings its own numbers"),
     ("lab --exercise 2 --dtype bfloat16", "leave out all others"),
     ("lab 1 --dtype longdouble", "the lab goes up to float64"),

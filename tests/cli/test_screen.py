@@ -135,7 +135,9 @@ SAYINGS = {
     "70000 --dtype float16": ["70000 does not fit float16 (largest 65504)", "✗"],
     "1 --shift 7e4 --dtype float16": ["the shift 7e4 does not fit float16", "∞ overflow"],
     "inf inf": ["naive ∞ ✓", "∞ − ∞ is NaN"],
-    "1000 nan": ["✗ naive x has a NaN, so the result is NaN too."],
+    "1000 nan --errors": ["✗ naive x has a NaN, so the result is NaN too.", "naive NaN NaN"],
+    "inf 1 --dtype float8_e4m3fn": ["✗ naive x has a NaN in float8_e4m3fn, which has no infinity"],
+    "-0.69 -0.69 --dtype bfloat16": ["naive no digit is right. Σ is rounded to 1, and log Σ is 0"],
     "1 2 --shift max --shift min --shift mean": ["shifted, mean 2.3132616875182226 ✓ e^x"],
 }
 
@@ -163,13 +165,17 @@ REASONS = {
     "log-softmax 0 -3.7 -7 -5 -5 -5 --dtype float8_e4m3fn": "5 of 6 entries are right to their on",
     "softmax -700 -700 -700 -700 -700 -700 -700 -700 -700 --method division-free --dtype bfloat16":
         "0.0183 instead of 0.1113: no digit is right, but the error is smaller than the largest",
+    "lse -1 -0.46 --dtype float8_e5m2": "✗ shifted no digit is right. -0.44 + 0.4 = -0.06 cancels",
+    "lse --weights - 11.63 -10.45 --dtype float16": "e^11.63 is about 1e5, too big for float16",
+    "lse --weights - 0 0 --dtype float8_e4m3fn": "✗ naive the exact result is NaN too.",
     "nll 40 0 3 --label 0 --grad": "only its size is about right; 2 of 3 entries are right to 15 d",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("command", REASONS)
 def test_the_reason_is_the_one_that_mattered(command, run):
-    assert REASONS[command] in re.sub(r"\s+", " ", run(command).out)
+    weights = b"0 1e-300" if "float16" in command else b"0 0"
+    assert REASONS[command] in re.sub(r"\s+", " ", run(command, stdin=weights).out)
 
 
 def test_a_long_table_names_the_row_and_the_column_of_its_first_trouble(run):
@@ -195,6 +201,12 @@ def test_no_digit_is_cut(args, encoding, run):
         assert all(word in out for word in wide if any(letter.isdigit() for letter in word))
         if columns == 120:
             assert max(map(len, out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("args", ["sweep 1 2 --intervals", "demo --scene near-zero"])
+def test_wrapped_lines_are_indented(args, run):
+    out = run(args, columns=40).out
+    assert not re.search(r"^(?!log|exact|Σ)([^\W\d]|-?\d)", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("dtype", [*FORMATS, "bfloat16", "longdouble"])
