@@ -22,7 +22,7 @@ MODULES = {
 LIMITS = {
     "lines of the package": (24_600, 4_000),
     "modules": (105, 12),
-    "imports inside functions": (50, 12),
+    "imports inside functions": (44, 12),
     "modules in circles of imports": (0, 0),
     "lines of the longest file": (690, 190),
     "functions over 80 lines": (0, 0),
