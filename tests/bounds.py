@@ -156,11 +156,10 @@ def _careful(phases, rng, count):
 @_ratio("near: logsumexp")
 def _near(phases, rng, count):
     for x in _rows(rng, count):
-        x = x - x.max()
-        x = np.maximum(x, -90)
-        x -= float(_total(x).log().mid())
+        x = np.maximum(x - x.max(), -90)
+        x -= float(_total(x).log().mid()) + rng.random() * rng.choice([0, 1e-9, 9e-4])
         log_sum = _total(x).log()
-        estimate = float(log_sum.mid()) + rng.uniform(-1, 1) * 2.0**-74
+        estimate = float(log_sum.mid()) + rng.uniform(-1, 1) * rng.choice([0, 2.0**-74, 2.0**-49])
         high, low, bound, *_ = balls(phases.row("phase_near", x, ctypes.c_double(estimate)))
         yield [high + low - log_sum], [bound]
 
@@ -197,8 +196,9 @@ def _states(rng: Generator, count: int) -> Iterator[tuple[np.ndarray, tuple]]:
     # exp errs most half a step from an entry of its table, and their difference by half its unit
     pairs = -(rng.integers(760_000, 1_090_000, (400, 1)) + 0.5) * np.log(2) / 1024 * [1, 0]
     pairs[:, 1] = rng.choice([-1, 1], 400) * np.spacing(-pairs[:, 0]) * 0.499999
-    for x in chain(pairs, _cases(rng, count)):
-        cut = int(rng.integers(1, x.size) if x.size == 2 else rng.integers(x.size + 1))
+    copies = rng.normal(size=(40, 1)) - [1, 0, 0]  # of the largest element
+    for x in chain(pairs, copies, _cases(rng, count)):
+        cut = int(rng.integers(1, x.size) if x.size < 4 else rng.integers(x.size + 1))
         yield x, (ctypes.c_int64(cut), ACCURATE)
         yield x.astype(np.float32).astype(np.float64), (ctypes.c_int64(cut), NARROW)
 

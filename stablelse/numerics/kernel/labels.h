@@ -52,7 +52,7 @@ static int label_row(const row *r, int64_t l, labelled *a) {
     if (R.largest < x - FAR) return 0;
     double D = R.shift - K[0], U = D > 0 ? D : 0; /* from here on in units of 2^(K + U) */
     words e = words_of(exponential(all(x), magic_of(K), 1), 1);
-    rest = scaled(ordered_sum(rest.high, rest.low), all(power_of_two(D - U)));
+    rest = scaled(rest, all(power_of_two(D - U)));
     words q = multiply(rest, inverse(e)), S = add(q, (words){all(power_of_two(-U)), all(0)});
     words b = ordered_sum(q.high, q.low), below = two_sum(S.high, all(-1));
     if (U > 0) b = ordered_sum(below.high, below.low + S.low);

@@ -92,8 +92,8 @@ INLINE void near_merge(near_sum *S, near_sum T) {
    z = S e^-y0 - 1, |z| < 2^-47; z^2/2 is subtracted, z^3/3 < 2^-142 is left out.
    S = S0 + S1 + S2 with |S1| < n 2^-50, |S2| < n 2^-92; e^-y0 = E0 + E1 + E2 exactly, but for NEAR_TERM. S0 E0 - 1,
    S0 E1 and S1 E0 are exact in two words each and summed with their rounding errors; S2, all other products and the
-   sums of both are rounded eight times, by n 2^-145 each, and z itself once. Together: 2 NEAR_TERM and 2^-141,
-   n 2^-143.3 of the sum and n 2^-142, 2^-53 |z|. */
+   sums of both are rounded eight times, by n 2^-145 each, and z and z - z^2/2 once. Together: 2 NEAR_TERM and 2^-141,
+   n 2^-143.3 of the sum and n 2^-142, 2^-52 |z|. */
 INLINE words near_logarithm(near_sum S, real y0, double n, real *error) {
     near_term e = near_exponential(-y0);
     real ta = e.t * e.a, tb = e.t * e.b;
@@ -106,7 +106,7 @@ INLINE words near_logarithm(near_sum S, real y0, double n, real *error) {
     words a = two_sum(p - 1, fma_(S0, E0, -p)), b = two_sum(a.high, q), c = two_sum(b.high, r);
     real left = fma_(S0, E1, -q) + fma_(S1, E0, -r) + fma_(S0, E2, fma_(S1, E1, S2 * E0));
     real z = c.high + ((a.low + b.low) + (c.low + left));
-    *error = fma_(magnitude(z), all(0x1p-53), all(0x1.1p-126 + n * 0x1p-141));
+    *error = fma_(magnitude(z), all(0x1p-52), all(0x1.1p-126 + n * 0x1p-141));
     return ordered_sum(y0, fma_(-.5 * z, z, z));
 }
 #endif

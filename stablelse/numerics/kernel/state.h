@@ -146,7 +146,6 @@ static void add_row(const row *r, int is_narrow, state *s) {
     merge_states(s, &t);
 }
 
-
 /* ---- softmax and log_softmax of elements of a row, from its state. The error of the quotient: that of careful.h
    and of 1 + R; of the sum: that of 1 + R, of e^top and of a product (2^-81.83 + 2^-88). */
 static void careful_of_state(const state *s, careful *c, total *t) {

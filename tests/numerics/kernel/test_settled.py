@@ -192,7 +192,8 @@ def test_gradients_of_labels(kernel, format_):
         mask[:2, 0] = mask[rows, labels] = True
         wide = np.where(mask, x.astype(float), -np.inf)
         s = np.where(rows == 0, 2.0**-99.5, 2.0 ** rng.uniform(-3, 3, m))
-        beside = 1 + rng.choice([-1, 1], (m, n)) * 2.0 ** -rng.uniform(0, 27, (m, n))
+        bits = np.where(rows == 2, 38, rng.uniform(0, 27, (n, m))).T
+        beside = 1 + rng.choice([-1, 1], (m, n)) * 2.0**-bits
         t = Rows(wide).truth("softmax", TABLE["float64"]) * beside * s[:, np.newaxis]
         o = (s - t[rows, labels]) * beside[:, 0]
         t[(t < 2.0**-100) | (rng.random((m, n)) < 0.2) | (rows == 0)[:, np.newaxis]] = 0
