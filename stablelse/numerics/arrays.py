@@ -107,9 +107,9 @@ def logsumexp(
         value = _logsumexp_directly(exact.listed(a) if isinstance(a, list) else a, axis)
         if value is not None:
             return value
-    options = {"dtype": dtype, "where": where, "empty": empty, "out": out}
-    sums = {"b": b, "keepdims": keepdims, "signed": return_sign}
-    return _answer("logsumexp", a, axis, return_certificate, threads, options, sums)
+    options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
+    options |= {"b": b, "keepdims": keepdims, "signed": return_sign}
+    return _answer("logsumexp", a, axis, return_certificate, threads, options)
 
 
 def softmax(
@@ -206,16 +206,9 @@ def log_softmax(
 
 
 def _answer(
-    name: str,
-    x: Any,
-    axis: Axis,
-    certified: bool,
-    threads: int | None,
-    options: dict[str, Any],
-    sums: dict[str, Any] | None = None,
+    name: str, x: Any, axis: Axis, certified: bool, threads: int | None, options: dict[str, Any]
 ) -> Any:
     """Compute a function of arguments that the kernel's direct path does not handle."""
-    sums = sums or {}
     if type(x).__module__.startswith("dask.array."):  # without importing Dask
         refuse_masks(x)
         unset = (options[option] is None for option in ("dtype", "where", "out"))
@@ -224,18 +217,15 @@ def _answer(
                 "a Dask array takes no dtype, return_certificate, where, empty, out and threads "
                 "here; mask it with dask.array.where(mask, x, -numpy.inf)"
             )
-        if sums.get("b") is not None or sums.get("signed"):
+        if options.get("b") is not None or options.get("signed"):
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
         lazy = import_module("stablelse.numerics.lazy")
-        return lazy.compute(name, x, axis, sums.get("keepdims", False))
+        return lazy.compute(name, x, axis, options.get("keepdims", False))
     with limited(threads):
-        results = apply(name, partial(_compute, name, certified), x, axis, **options, **sums)
-    answer = [results.value]
-    if sums.get("signed"):
-        answer.append(results.sign)
-    if certified:
-        answer.append(results.certificate or Certificate({}))
-    return answer[0] if len(answer) == 1 else tuple(answer)
+        results = apply(name, partial(_compute, name, certified), x, axis, **options)
+    sign = [results.sign] if options.get("signed") else []
+    proof = [results.certificate or Certificate({})] if certified else []
+    return (results.value, *sign, *proof) if sign or proof else results.value
 
 
 def _compute(name: str, certified: bool, rows: Rows) -> Results:

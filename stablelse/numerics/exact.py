@@ -38,9 +38,13 @@ def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:
     only on request. Results go to `rows.place` if possible.
     """
     format_, function = known_format(rows.dtype), NAMES.index(name)
-    x = for_kernel(rows.x, format_)
-    b = None if rows.weights is None else for_kernel(rows.weights, format_)
-    if x is None or (b is None and rows.weights is not None):
+    wide, is_narrower = FORMATS["float64"], format_.significand_bits < 53 and format_.has_infinity
+    for of in (format_, wide)[: 1 + is_narrower]:
+        x = for_kernel(rows.x, of)
+        b = None if rows.weights is None else for_kernel(rows.weights, of)
+        if x is not None and (b is None) == (rows.weights is None):
+            break
+    else:
         return _by_reference(name, rows)
     y, signs = rows.place, None if b is None else np.empty(len(x))
     if y is None:
@@ -126,7 +130,7 @@ def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Ce
     """Put a function of rows into y, in threads if they pay; return the reference's proofs."""
     m, n = rows.x.shape
     count = threads.workers(n)
-    if signs is None and count > 1 and m < 2 * count:
+    if signs is None and count > 1 and m < 2 * count and y.dtype == rows.x.dtype:
         each = (_settle_long(function, rows.of(b), y[b], count) for b in bands((m, n), 1))
         return list(chain.from_iterable(each))
     jobs = [
@@ -138,12 +142,28 @@ def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Ce
 
 def _settle_band(function: int, rows: Rows, y: Array, signs: Array | None) -> Certificate | None:
     assert compiled is not None
-    found = np.empty(len(y), np.int8)
+    found, x = np.empty(len(y), np.int8), np.ascontiguousarray(rows.x)  # strides cost more
     weighted = () if signs is None else (rows.weights, found)
-    doubtful = compiled.rows(function, rows.x, y, rows.mask, *weighted)
+    wide = y if y.dtype == x.dtype else np.empty(y.shape, x.dtype)
+    doubtful = compiled.rows(function, x, wide, rows.mask, *weighted)
+    if wide is not y:
+        near = _narrowed(wide, y)
+        doubtful = near if doubtful is None else np.union1d(doubtful, near)
     if signs is not None:
         signs[...] = found
     return _settle_rest(function, rows, y, doubtful, signs)
+
+
+def _narrowed(wide: Array, y: Array) -> Array:
+    """Round correctly rounded float64 to a narrower format, y; return what is in doubt.
+
+    The exact values lie within an ulp. If both ends round to the same number, so do they;
+    otherwise, next to a midpoint of the format, rounding twice may be wrong.
+    """
+    format_ = known_format(y.dtype)
+    low, y[...] = (format_.round(wide * (1 + ulp)) for ulp in (-(2.0**-52), 2.0**-52))
+    y[y == 0] = 0  # no -0
+    return np.flatnonzero((low != y) & ~np.isnan(y))
 
 
 def _settle_long(function: int, rows: Rows, y: Array, count: int) -> list[Certificate | None]:

@@ -307,17 +307,33 @@ def _summed(inputs: LossInputs) -> tuple[Fraction, Fraction, float, Rung]:
 
 def _losses_in_words(inputs: LossInputs) -> tuple[Approximation, Array]:
     """Return all losses, and which come from the reference; those not held have infinite errors."""
-    run, jobs = partial(_losses_of_band, inputs), [(band,) for band in _bands(inputs)]
+    is_kernel = inputs.rung is Rung.KERNEL
+    is_dense = is_kernel and not inputs.targets.is_sparse
+    run = partial(_losses_by_kernel if is_dense else _losses_of_band, inputs)
+    size = exact.JOB if is_kernel else reference.BLOCK
+    jobs = [(band,) for band in bands(inputs.rows.x.shape, size)]
     words, is_close = zip(*threads.mapped(run, jobs, inputs.rows.x.size), strict=True)
     return Approximation(*map(np.concatenate, zip(*words, strict=True))), np.concatenate(is_close)
 
 
-def _bands(inputs: LossInputs) -> list[slice]:
-    size = exact.JOB if inputs.rung is Rung.KERNEL else reference.BLOCK
-    return bands(inputs.rows.x.shape, size)
+def _losses_by_kernel(inputs: LossInputs, rows: slice) -> tuple[Approximation, Array]:
+    """Return losses of targets that are not labels, from the kernel, or else the reference."""
+    assert exact.compiled is not None
+    some = inputs.rows.of(rows)
+    place, words = some.filled().argmax(axis=1), np.empty((len(some.x), 3))
+    t = np.array(inputs.targets.words(rows, some.x.shape[1], some.mask))
+    exact.compiled.losses(some.x, place, some.mask, words, t)
+    (high, low, error), zero = words.T, np.zeros(len(words))
+    found = Approximation(high, low, zero, error, zero.astype(int))
+    is_close = ~(found.error < np.inf)
+    if is_close.any():
+        closely = inputs._replace(rung=Rung.DOUBLE_WORD)
+        left = rows.start + np.flatnonzero(is_close)
+        found.put(is_close, _losses_of_band(closely, left)[0])
+    return found, is_close
 
 
-def _losses_of_band(inputs: LossInputs, rows: slice) -> tuple[Approximation, Array]:
+def _losses_of_band(inputs: LossInputs, rows: Any) -> tuple[Approximation, Array]:
     """Return sum t (a - x) + T log S. An error of 0 means that it settles a tie; see `log_sum`."""
     some = inputs.rows.of(rows)
     x = some.filled()
@@ -361,7 +377,7 @@ def _sums(inputs: LossInputs, some: Rows, x: Array) -> tuple[Sums, Array]:
     if inputs.rung is not Rung.KERNEL or exact.compiled is None:
         return reference.sums(x), np.ones(len(x), bool)
     place, words = x.argmax(axis=1), np.empty((len(x), 3))
-    exact.compiled.losses(some.x, place, some.mask, words)  # log S is the loss of the largest
+    exact.compiled.losses(some.x, place, some.mask, words, None)  # log S is the loss of the largest
     largest = x[np.arange(len(x)), place].astype(np.float64)
     known = Sums(*np.zeros((len(Sums._fields), len(x))))._replace(
         largest=largest,
@@ -400,7 +416,7 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
         check_arithmetic()
         if inputs.rung is Rung.KERNEL:
             run = partial(_kernel_gradient, inputs, scale, result)
-            jobs: list[tuple[Any]] = [(band,) for band in _bands(inputs)]
+            jobs: list[tuple[Any]] = [(band,) for band in bands((m, n), exact.JOB)]
             doubtful = np.concatenate(threads.mapped(run, jobs, result.size))
             counts[Rung.KERNEL] = result.size - doubtful.size
         else:

@@ -99,13 +99,13 @@ def apply(
     if mask is not None and weights is not None:
         weights = np.where(mask, weights, weights.dtype.type(0))
     with np.errstate(all="ignore"):
+        parts = [part if part is None else stack.rows(part) for part in (mask, weights)]
+        place = None if reduces or out is None else stack.place(out, array, target)
+        rows = Rows(stack.rows(array), target, parts[0], parts[1], place)
+        has_policy = empty == "error" or not (reduces or empty == "nan")
+        if has_policy:
+            rows, nothing = by_policy(rows, empty, stack.reduced_shape(keepdims=True))
         if array.size:
-            parts = [part if part is None else stack.rows(part) for part in (mask, weights)]
-            place = None if reduces or out is None else stack.place(out, array, target)
-            rows = Rows(stack.rows(array), target, parts[0], parts[1], place)
-            has_policy = empty == "error" or not (reduces or empty == "nan")
-            if has_policy:
-                rows, nothing = by_policy(rows, empty, stack.reduced_shape(keepdims=True))
             results = compute(rows)
             if has_policy and empty == "zero":
                 results.value[nothing] = OF_NOTHING[name]
@@ -234,7 +234,7 @@ class Stack:
 
     def rows(self, x: Array) -> Array:
         """Return the vectors as rows, without a copy where possible."""
-        x = x.reshape(self.shape)
+        x = np.asarray(x).reshape(self.shape)  # `out` may be a subclass, such as a memmap
         return (x if self._in_order else x.transpose(self._order)).reshape(self.m, self.n)
 
     def place(self, out: Array, x: Array, dtype: np.dtype[Any]) -> Array | None:

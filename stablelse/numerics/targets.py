@@ -55,8 +55,9 @@ class Targets(NamedTuple):
         """The divisor of a mean: the sum of the labels' weights, or the number of vectors."""
         if self.labels is None or self.weight is None:
             return Fraction(int(np.count_nonzero(~self.ignored)))
-        counts = np.bincount(self.labels[~self.ignored], minlength=len(self.weight)).tolist()
-        pairs = zip(counts, self.weight.tolist(), strict=True)
+        counts = np.bincount(self.labels[~self.ignored])
+        (used,) = np.nonzero(counts)
+        pairs = zip(counts[used].tolist(), self.weight[used].tolist(), strict=True)
         return sum((count * Fraction(weight) for count, weight in pairs), Fraction(0))
 
     def of_labels(self, rows: Any) -> tuple[Array, Array]:
@@ -71,40 +72,41 @@ class Targets(NamedTuple):
 
         mask, shape (k, n), is False for classes to leave out; they get no share.
         """
-        q, (rest, rest_low) = self._q(rows, n), two_sum(1.0, -self.smoothing)
-        t, t_low = two_product(q, rest) if self.labels is None else (q * rest, 0.0)
-        t_low = t_low + q * rest_low
+        some = np.arange(len(self.ignored))[rows]
+        own: Any = ... if self.labels is None else (np.arange(len(some)), self.labels[some])
+        q = np.ones(len(some)) if self.probabilities is None else self.probabilities[some]
+        t, t_low = np.zeros((2, len(some), n))
         if self.smoothing:
             kept = np.ones((1, n)) if mask is None else mask.astype(np.float64)
             classes = np.maximum(kept.sum(axis=1, keepdims=True), 1.0)
             inverse = doubleword.reciprocal((classes, np.zeros(1)))
             share, share_low = doubleword.product(inverse, (self.smoothing, 0.0))
-            t, t_low = doubleword.plus((t, t_low), (share * kept, share_low * kept))
+            t[...], t_low[...] = share * kept, share_low * kept
+            rest, rest_low = two_sum(1.0, -self.smoothing)
+            part, part_low = two_product(q, rest)
+            more = part, part_low + q * rest_low
+            t[own], t_low[own] = doubleword.plus((t[own], t_low[own]), more)
+        else:
+            t[own] = q
         if self.weight is not None:
             t, t_low = doubleword.product((t, t_low), (self.weight, np.zeros(n)))
-        ignored = self.ignored[rows, np.newaxis]
-        return np.where(ignored, 0.0, t), np.where(ignored, 0.0, t_low)
+        t[self.ignored[some]] = t_low[self.ignored[some]] = 0
+        return t, t_low
 
     def fractions(self, row: int, n: int, mask: Array | None) -> list[Fraction]:
         """Return the t of a vector exactly; its mask has the shape (n,)."""
         if self.ignored[row]:
             return [Fraction(0)] * n
-        q, spread = map(Fraction, self._q([row], n)[0].tolist()), Fraction(self.smoothing)
+        q, spread = [0.0] * n, Fraction(self.smoothing)
+        if self.probabilities is not None:
+            q = self.probabilities[row].tolist()
+        elif self.labels is not None:
+            q[self.labels[row]] = 1.0
         kept = [True] * n if mask is None else mask.tolist()
         share = spread / max(sum(kept), 1)
         weight = [1.0] * n if self.weight is None else self.weight.tolist()
-        parts = zip(weight, q, kept, strict=True)
+        parts = zip(weight, map(Fraction, q), kept, strict=True)
         return [Fraction(w) * ((1 - spread) * part + share * keep) for w, part, keep in parts]
-
-    def _q(self, rows: Any, n: int) -> Array:
-        if self.labels is None:
-            assert self.probabilities is not None, "targets are labels or probabilities"
-            q: Array = self.probabilities[rows]
-        else:
-            labels = self.labels[rows]
-            q = np.zeros((len(labels), n))
-            q[np.arange(len(q)), labels] = 1
-        return q
 
 
 class LossInputs(NamedTuple):

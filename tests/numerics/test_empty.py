@@ -65,6 +65,8 @@ def test_nothing():
     for function in SUMS:
         assert function([]) == -np.inf
         assert (function(np.zeros((2, 0)), axis=1) == -np.inf).all()
+    with pytest.raises(ValueError, match=r"vector at \[0, 0\] .*, and 1 more"):
+        stablelse.logsumexp(np.zeros((2, 0)), axis=1, empty="error")
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"longdouble"}))

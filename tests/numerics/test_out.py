@@ -26,6 +26,7 @@ def test_elements_are_put_into_out(function, axis, dtype):
         np.full(x.shape, 7, np.float64),
         np.full(x.shape[::-1], 7, dtype).T,
         np.full((6, 100), 7, dtype)[:, ::2],
+        np.full(x.shape, 7, dtype).view(type("Subclass", (np.ndarray,), {})),  # as a memmap is
     ):
         assert getattr(stablelse, function)(x, axis, out=out) is out
         assert np.array_equal(out.astype(dtype), right)

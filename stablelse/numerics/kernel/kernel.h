@@ -32,7 +32,7 @@ typedef struct {
     double low, high;           /* EXTENT: y is rows x 4 float64: the largest and the least element (NaN with a
                                    NaN), and the numbers of finite elements below low and above high */
     const int64_t *labels;      /* labels.h: an element of each row, or NULL */
-    double *losses;             /* rows losses of the labels, as high, low, error; or NULL for gradients, */
+    double *losses;             /* rows losses of the labels or the targets, as high, low, error; or NULL for gradients, */
     const double *factors;      /* with rows s and o as high, low, high, low, */
     const double *targets;      /* and rows x length t, then as many low words; or NULL: all 0 */
 } job;

@@ -64,6 +64,38 @@ static int label_row(const row *r, int64_t l, labelled *a) {
     return 1;
 }
 
+/* Targets t: sum t_j (a - x_j) + T log S, where a is the largest element, and T the sum of the t. A difference is exact.
+   A product leaves out or rounds less than 2^-100, since low words are below 2^-51 of their high ones; t errs by
+   2^-100, and each of n sums by 2^-103, for all terms have one sign. The error is NaN, for the reference to do, if an x
+   with a t is -inf, or a t is not between 2^-900 and 2^900.
+
+   So the head, T and T log S err by 2^-98 and n 2^-103 of themselves, and what underflows loses 2^-1073 in each of n + 1
+   products: nothing if all x with a t are a, and S is 1 or T is 0. Then the loss is 0, exactly. */
+static void target_row(const row *r, const double *t, const double *t_low, labelled *l) {
+    double room[BLOCK + LANES] ALIGNED;
+    words head = {all(0), all(0)}, T = head;
+    real a = all(l->top), farthest = all(0);
+    for (int64_t i = 0, m; i < r->n; i += m) {
+        m = r->n - i < BLOCK ? r->n - i : BLOCK;
+        const double *x = elements(r, i, m, room);
+        for (int64_t j = 0; j < m; j += LANES) {
+            int valid = m - j < LANES ? (int)(m - j) : LANES;
+            words f = {get(t + i + j, valid, 0), get(t_low + i + j, valid, 0)};
+            whole none = (whole)(f.high == 0), wild = (whole)(f.high < 0x1p-900) | (whole)(f.high > 0x1p900);
+            words d = two_sum(a, -select(none, a, get(x + j, valid, 0)));
+            f.high = select(wild & ~none, all(NAN), f.high);
+            head = add(head, multiply(f, d));
+            T = add(T, f);
+            farthest = larger(farthest, d.high);
+        }
+    }
+    T = sum_of_lanes(T);
+    int exact = largest_lane(farthest) == 0 && (T.high[0] == 0 || l->error[0] == 0);
+    real relative = all(0x1p-97 + (double)r->n * 0x1p-101), lost = all(exact ? 0 : (double)r->n * 0x1p-1071);
+    l->loss = add(sum_of_lanes(head), multiply(T, l->loss));
+    l->error = fma_(l->loss.high, relative, lost) + 1.001 * T.high * l->error;
+}
+
 /* s softmax(x)_j - t_j, and -s (1 - softmax(x)_l) + o for the label: s and o are in words, s between 2^-100 and
    2^100; so are o and the t, which have a relative error of at most 2^-93, or are 0. Besides CAREFUL(n) |s p| and
    2^-92 |t| the error has 2^-1070: three operations of s p, and its product with CAREFUL(n), may underflow and lose
@@ -116,7 +148,8 @@ static void labelled_rows(const job *j, doubts *d) {
         int64_t at = i * j->length, all_of_them = j->rows * j->length;
         if (j->losses) {
             labelled a = {.loss = {all(NAN), all(NAN)}, .error = all(INFINITY)};
-            label_row(&r, j->labels[i], &a);
+            if (label_row(&r, j->labels[i], &a) && j->targets)
+                target_row(&r, j->targets + at, j->targets + at + j->rows * j->length, &a);
             for (int k = 0; k < 3; k++) j->losses[3 * i + k] = k == 0 ? a.loss.high[0] : k == 1 ? a.loss.low[0] : a.error[0];
             continue;
         }

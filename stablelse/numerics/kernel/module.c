@@ -343,13 +343,21 @@ static int as_labelled(PyObject *const *args, job *work) {
     return as_mask(args[2], work);
 }
 
-/* losses(x, labels, mask, words): put the losses of labels into words, shape (m, 3): high, low, error. */
+/* Read targets in two words, shape (2, m, n); None for none. */
+static int as_targets(PyObject *object, job *work) {
+    if (object == &_Py_NoneStruct) return 1;
+    return (work->targets = numbers_of(object, numbers[FLOAT64], 2 * work->rows * work->length)) != NULL;
+}
+
+/* losses(x, labels, mask, words, targets): put the losses of labels into words, shape (m, 3): high, low, error; or those
+   of targets, if these are not None and labels are the places of the largest elements. */
 static PyObject *losses(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
     int failed;
-    if (count != 4) return PyErr_SetString(PyExc_TypeError, "losses takes 4 arguments"), NULL;
-    if (!as_labelled(args, &work) || !(work.losses = numbers_of(args[3], numbers[FLOAT64], 3 * work.rows))) return NULL;
+    if (count != 5) return PyErr_SetString(PyExc_TypeError, "losses takes 5 arguments"), NULL;
+    if (!as_labelled(args, &work) || !(work.losses = numbers_of(args[3], numbers[FLOAT64], 3 * work.rows))
+        || !as_targets(args[4], &work)) return NULL;
     run(&work, (piece){0}, work.rows, &failed); /* none is in doubt: each has its error */
     return failed ? NULL : none();
 }
@@ -365,8 +373,7 @@ static PyObject *gradients(PyObject *module, PyObject *const *args, Py_ssize_t c
     int64_t size = work.rows * work.length;
     Array *y = readable(args[3], &format);
     if (!y || format != work.format || !(work.y = numbers_of(args[3], numbers[format], size))
-        || !(work.factors = numbers_of(args[4], numbers[FLOAT64], 4 * work.rows))
-        || (args[5] != &_Py_NoneStruct && !(work.targets = numbers_of(args[5], numbers[FLOAT64], 2 * size))))
+        || !(work.factors = numbers_of(args[4], numbers[FLOAT64], 4 * work.rows)) || !as_targets(args[5], &work))
         return PyErr_Occurred() ? NULL : (PyErr_SetString(PyExc_TypeError, "takes a place for the gradients"), NULL);
     PyObject *doubtful = run(&work, (piece){0}, size, &failed);
     return doubtful || failed ? doubtful : none();

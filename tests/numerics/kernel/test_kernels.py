@@ -189,11 +189,13 @@ def refused():
         "use": [["v9"], ["reference"]],
         "attach": [[], [x]],
         "losses": [
-            [], [x, labels, None], [1, labels, None, words], [x[0], labels, None, words],
-            [x, labels[:2], None, words], [x, labels.astype(np.int32), None, words],
-            [x, labels, x, words], [x, labels, None, words[:2]], [x, labels, None, None],
-            [x, labels, None, words.astype("f4")], [x, labels, None, np.zeros((3, 6))[:, ::2]],
-            [x, labels - 1, None, words], [x, labels + 4, None, words],
+            [], [x, labels, None, words], [1, labels, None, words, None],
+            [x[0], labels, None, words, None], [x, labels[:2], None, words, None],
+            [x, labels.astype(np.int32), None, words, None], [x, labels, x, words, None],
+            [x, labels, None, words[:2], None], [x, labels, None, None, None],
+            [x, labels, None, words.astype("f4"), None], [x, labels, None, words, targets],
+            [x, labels, None, np.zeros((3, 6))[:, ::2], None], [x, labels, None, words, x],
+            [x, labels - 1, None, words, None], [x, labels + 4, None, words, None],
         ],
         "gradients": [
             [x, labels, None, y, factors], [x, labels, None, words, factors, None],
