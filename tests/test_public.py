@@ -9,30 +9,11 @@ import pytest
 import stablelse
 
 NAMES = [
-    "Certificate",
-    "Comparison",
-    "Proof",
-    "Rung",
-    "RunningLogSumExp",
-    "RunningNaive",
-    "RunningShifted",
-    "Scan",
-    "ScanState",
-    "StreamState",
-    "Sweep",
-    "__version__",
-    "compare",
-    "compare_peers",
-    "log_softmax",
-    "logsumexp",
-    "naive",
-    "nll",
-    "nll_grad",
-    "prove",
-    "scan",
-    "softmax",
-    "sweep",
-]
+    "Certificate", "Comparison", "Proof", "Rung", "RunningLogSumExp", "RunningNaive",
+    "RunningShifted", "Scan", "ScanState", "StreamState", "Sweep", "__version__", "compare",
+    "compare_peers", "log_softmax", "logsumexp", "naive", "nll", "nll_grad", "prove", "scan",
+    "softmax", "sweep",
+]  # fmt: skip
 
 
 def test_names():

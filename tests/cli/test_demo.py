@@ -130,22 +130,21 @@ def on_terminal(keys, expected):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
-def test_keys_lead_through_it():
+@pytest.mark.parametrize(
+    ("keys", "titles", "ends"),
+    [
+        ([b" ", b"\x1b[C", b"\x1b[D", b"\x7f", b"q"],
+         ["1/15 why", "2/15 scores", "3/15 overflow", "2/15 scores", "1/15 why"], 0),
+        ([b" ", b"\x03"], ["1/15 why", "2/15 scores"], 130),
+    ],
+)  # fmt: skip
+def test_keys_lead_through_it(keys, titles, ends):
     """Space and the right arrow go on, the left arrow and backspace go back."""
-    keys = [b" ", b"\x1b[C", b"\x1b[D", b"\x7f", b"q"]
-    titles = ["1/15 why", "2/15 scores", "3/15 overflow", "2/15 scores", "1/15 why"]
-    code, _ = on_terminal(keys, [*titles, None])
-    assert code == 0
+    code, shown = on_terminal(keys, [*titles, None])
+    assert (code, "Traceback" in shown) == (ends, False)
 
 
 def test_keys_that_mean_nothing_do_nothing(monkeypatch):
     typed = iter(["x", "\x1b[A", "\t", "  ", "q"])
     monkeypatch.setattr(demo_command.typer, "getchar", lambda: next(typed))
     assert [demo_command._key(), demo_command._key()] == [" ", "q"]
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
-def test_an_interrupt_ends_it():
-    code, shown = on_terminal([b" ", b"\x03"], ["1/15 why", "2/15 scores", None])
-    assert code == 130
-    assert "Traceback" not in shown

@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+import stablelse
+from stablelse.testing import assert_stable
+
 
 def test_a_condition_that_is_given_twice_counts_once(run):
     done = run("lse 1000 --fail-on overflow,overflow --fail-on overflow -q")
@@ -40,8 +43,6 @@ def test_a_bug_of_ours_is_no_verdict(error, told, run, monkeypatch):
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
 def test_one_axis_is_one_vector_everywhere(name, run, tmp_path):
-    from stablelse import logsumexp
-
     x = np.array([11.0, 11.0, 12.5, 3.0])
     path = tmp_path / name
     if name == "x.npy":
@@ -50,7 +51,7 @@ def test_one_axis_is_one_vector_everywhere(name, run, tmp_path):
         np.savez(path, x)
     else:
         path.write_text("".join(f"{value}\n" for value in x))
-    assert float(run("lse", "--file", path, "-q").out) == logsumexp(x)
+    assert float(run("lse", "--file", path, "-q").out) == stablelse.logsumexp(x)
     done = run("scan", path, "--dtype", "float16", "--fail-on", "naive:overflow")
     assert done.code == 1
     assert "of 1 vector, 4 numbers" in done.out
@@ -114,17 +115,15 @@ def test_what_does_not_fit_is_told_by_every_command(run):
     ids=lambda logits: repr(logits)[:30],
 )
 def test_what_is_not_a_vector_is_refused(logits):
-    from stablelse import ScanState, scan
-    from stablelse.testing import assert_stable
 
-    for refuse in (assert_stable, scan):
+    for refuse in (assert_stable, stablelse.scan):
         with pytest.raises((TypeError, ValueError)) as raised:
             refuse(logits)
         assert "\n" not in str(raised.value)
         assert str(raised.value)
     if getattr(logits, "shape", None) != (0, 5):  # a part of a scan may have no rows
         with pytest.raises((TypeError, ValueError)):
-            ScanState().update(logits)
+            stablelse.ScanState().update(logits)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +136,6 @@ def test_what_is_not_a_vector_is_refused(logits):
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, complaint):
-    from stablelse.testing import assert_stable
-
     assert_stable([-0.775, -0.6175], "float64")
     with pytest.raises(ValueError, match=complaint):
         assert_stable([1, 2], **options)
@@ -162,8 +159,6 @@ def test_options_that_make_no_sense_are_refused(options, complaint):
     ids=lambda value: repr(value)[:30],
 )  # fmt: skip
 def test_what_is_unsafe_is_told_with_what_to_do(logits, options, words):
-    from stablelse.testing import assert_stable
-
     with pytest.raises(AssertionError) as raised:
         assert_stable(logits, **options)
     assert all(word in str(raised.value) for word in words), str(raised.value)
@@ -171,8 +166,6 @@ def test_what_is_unsafe_is_told_with_what_to_do(logits, options, words):
 
 def test_frames_are_read():
     pandas = pytest.importorskip("pandas")
-    from stablelse.testing import assert_stable
-
     frame = pandas.DataFrame({"a": [1.0, 2], "b": [3, 70_000]})
     assert_stable(frame[:1])
     with pytest.raises(AssertionError, match="70000 does not fit float16"):
