@@ -26,7 +26,7 @@ LIMITS = {
     "modules in circles of imports": (0, 0),
     "lines of the longest file": (690, 190),
     "functions over 80 lines": (0, 0),
-    "lines of tests": (21_600, 4_000),
+    "lines of tests": (21_523, 4_000),
 }
 
 #: What each layer may import from the package, and from outside the standard library.
