@@ -44,7 +44,7 @@ class Judged(NamedTuple):
     value: Any
     exact: Any
     ulps: float
-    nats: float | None  # how far its logarithm is off; None for a number without one
+    nats: float  # how far its logarithm is off
 
 
 class Class(NamedTuple):
@@ -85,10 +85,9 @@ class Audit(Displayed):
         given = format_.round(values)
         ulps = ulp_error(given, right, format_)
         relative = relative_error(given.reshape(-1, 1), right.reshape(-1, 1))
-        nats = _nats(self.function, given, right)
-        some = nats[~np.isnan(nats)]
+        nats = _nats(self.function, given, right, format_)
         with np.errstate(all="ignore"):
-            ratios = np.exp(some)
+            ratios = np.exp(nats)
         self.source = source if not self.rows or source == self.source else None
         self.rows += len(x)
         self.numbers += ulps.size
@@ -97,7 +96,7 @@ class Audit(Displayed):
         self.ulps = max(self.ulps, float(ulps.max()))
         digits = correct_digits(relative.max(keepdims=True), format_)
         self.digits = min(self.digits, round(float(digits[0]), 2))
-        self.nats = max(self.nats, float(np.abs(some).max(initial=0)))
+        self.nats = max(self.nats, float(np.abs(nats).max()))
         self.outside += int(np.count_nonzero((ratios < RATIOS[0]) | (ratios > RATIOS[1])))
         classes = np.searchsorted(EDGES, ulps.ravel(), side="left")
         counts = np.bincount(classes, minlength=len(EDGES)).tolist()
@@ -112,17 +111,16 @@ class Audit(Displayed):
         self, ulps: Array, nats: Array, given: Array, right: Array, place_of: Callable[[int], Place]
     ) -> Iterator[Judged]:
         """Yield the worst number of each of the worst rows."""
-        most = ulps.max(axis=1)
-        for row in np.argsort(-most, kind="stable")[:_WORST].tolist():
-            if most[row]:
-                at = int(ulps[row].argmax())
+        entries = ulps.argmax(axis=1)
+        for row in np.argsort(-ulps.max(axis=1), kind="stable")[:_WORST].tolist():
+            if ulps[row, at := int(entries[row])]:
                 yield Judged(
                     *place_of(row),
                     element=at + 1 if ulps.shape[1] > 1 else None,
                     value=given[row, at],
                     exact=right[row, at],
                     ulps=float(ulps[row, at]),
-                    nats=None if np.isnan(nats[row, at]) else abs(float(nats[row, at])),
+                    nats=abs(float(nats[row, at])),
                 )
 
     def has(self, condition: Condition) -> bool:
@@ -159,12 +157,14 @@ def _exact(
     return -np.take_along_axis(logs, labels[:, np.newaxis], axis=1)
 
 
-def _nats(function: Function | LossFunction, given: Array, right: Array) -> Array:
-    """Return the errors of the logarithms; NaN where the exact one is infinite or NaN."""
+def _nats(function: Function | LossFunction, given: Array, right: Array, format_: Format) -> Array:
+    """Return the errors of the logarithms; infinite if only one of both is infinite or NaN."""
     with np.errstate(all="ignore"):
         wide, best = given.astype(np.longdouble), right.astype(np.longdouble)
-        if function is Function.SOFTMAX:
-            wide, best = np.log(wide), np.log(best)
-        error = np.where(np.isnan(wide), np.inf, wide - best)
-        nats: Array = np.where(wide == best, 0, np.where(np.isfinite(best), error, np.nan))
+        is_same = (wide == best) | (np.isnan(wide) & np.isnan(best))
+        if function is Function.SOFTMAX:  # what rounds to 0 is at most half the smallest number
+            least = np.longdouble(format_.smallest_subnormal) / 2
+            wide, best = np.log(wide), np.log(np.where(best == 0, least, best))
+        error = wide - best
+        nats: Array = np.where(is_same, 0, np.where(np.isnan(error), np.inf, error))
         return nats.astype(np.float64)

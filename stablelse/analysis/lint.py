@@ -76,7 +76,7 @@ def _part(source: str, path: str, modules: dict[str, str], cell: int | None = No
     found: LintResults = []
 
     def check(term: Term) -> None:
-        rule = _rule(term)
+        rule = _rule(term, reader.tested)
         if rule is None:
             return
         node, (begin, end) = term.node, reader.span(term.node)
@@ -106,32 +106,32 @@ _SILENCE = re.compile(r"#\s*stablelse:\s*ignore(?:\[([^\]]*)\])?")
 # ---- Rules
 
 
-def _rule(term: Term) -> str | None:
-    """Return the rule that a term breaks."""
+def _rule(term: Term, tested: set[str]) -> str | None:
+    """Return the rule that a term breaks, where the program has compared some names."""
     match term:
         case Term("log", (x,)):
-            return _of_log(x)
+            return _of_log(x, tested)
         case Term("log1p", (x,)):
-            rule = _of_log(Term("add", (_ONE, *(x.args if x.op == "add" else (x,)))))
+            rule = _of_log(Term("add", (_ONE, *(x.args if x.op == "add" else (x,)))), tested)
             return rule if rule in ("LSE001", "LSE004", "LSE005") else None
         case Term("loss", (x, *_)) if _is_probability(x):
             return "LSE006"
         case Term("div", (above, below)) if _is_quotient(term):
-            is_safe = _is_one_plus(below) and all(map(_is_nonpositive, _exps(below)))
+            is_safe = _is_one_plus(below) and all(_is_small(y, tested) for y in _exps(below))
             is_naive = any(any(_exps(factor)) for factor in _factors(above))
             return "LSE007" if is_naive and not is_safe else None
         case Term("where", (Term("compare") as condition, *branches), _, library):
             if library in ("torch", "jax", "tensorflow"):
-                tested = _unknowns(condition)
+                names = _unknowns(condition)
                 parts = [part for branch in branches for part in branch.within()]
                 negative = list(filter(None, map(_log1mexp_argument, parts)))
                 exps = (part.args[0] for part in parts if part.op in ("exp", "expm1"))
-                risky = (x for x in exps if _is_unguarded(x, tested) and x not in negative)
+                risky = (x for x in exps if _is_unguarded(x, names) and x not in negative)
                 return "LSE008" if any(risky) else None
     return None
 
 
-def _of_log(x: Term) -> str | None:
+def _of_log(x: Term, tested: set[str]) -> str | None:
     """Return the rule that the logarithm of a term breaks."""
     if _is_softmax(x):
         return "LSE002"
@@ -144,7 +144,7 @@ def _of_log(x: Term) -> str | None:
         case Term("sub", (one, Term("exp"))) if _is_one(one):
             return "LSE009"
         case Term("add", (one, Term("exp") as exp) | (Term("exp") as exp, one)) if _is_one(one):
-            return "LSE004" if any(not _is_nonpositive(y) for y in _exps(exp)) else None
+            return None if all(_is_small(y, tested) for y in _exps(exp)) else "LSE004"
     if _is_sum_of_exp(x):
         return "LSE001"
     several = x.op == "add" and sum(any(_exps(part)) for part in x.args) > 1
@@ -282,6 +282,11 @@ def _is_grid(x: Term) -> bool:
     return x.op == "grid"
 
 
+def _is_small(x: Term, tested: set[str]) -> bool:
+    """Whether a term is at most 0, or all of its names are tested: others are for large ones."""
+    return _is_nonpositive(x) or set() < _unknowns(x) <= tested
+
+
 def _is_nonpositive(x: Term) -> bool:
     """Whether a term is provably at most 0."""
     match x:
@@ -304,6 +309,8 @@ def _is_nonnegative(x: Term) -> bool:
             return all(map(_is_nonnegative, parts))
         case Term("constant"):
             return x.name[:1].isdigit()
+        case Term("log", (Term("constant", name=name),)):
+            return name[:1] in "123456789"
     return x.op in ("abs", "exp", "sigmoid", "softmax")
 
 

@@ -46,25 +46,18 @@ class Task(Enum):
     LOGSUMEXP = "logsumexp"
     SOFTMAX = "softmax"
     LOG_SOFTMAX = "log_softmax"
-    WEIGHTED = "weighted logsumexp"
-    """Of terms with weights b."""
-    SIGNED = "signed logsumexp"
-    """Of terms with weights b; the logarithm of the absolute value, and the sign of the sum."""
-    GRADIENT = "gradient of logsumexp"
-    """By automatic differentiation; mathematically it is the softmax."""
+    WEIGHTED = "weighted logsumexp"  # of terms with weights b
+    SIGNED = "signed logsumexp"  # log of the absolute value of such a sum, and its sign
+    GRADIENT = "gradient of logsumexp"  # by automatic differentiation; in theory the softmax
 
 
 class Outcome(Enum):
     """How good a library's results are."""
 
-    RIGHT = "right"
-    """Every result is the number of the format nearest to the exact value."""
-    MISROUNDED = "misrounded"
-    """At least one is another number."""
-    BROKEN = "broken"
-    """At least one is infinite or NaN where the exact value is not, or has no bit right."""
-    NO_ANSWER = "no answer"
-    """The library has no such function or format, or raised an exception."""
+    RIGHT = "right"  # every result is the number of the format nearest to the exact value
+    MISROUNDED = "misrounded"  # at least one is another number
+    BROKEN = "broken"  # one is infinite or NaN where the exact value is not, or has no bit right
+    NO_ANSWER = "no answer"  # there is no such function or format, or it raised an exception
 
 
 class Peer(NamedTuple):
@@ -313,9 +306,8 @@ class PeerResult:
         self.misrounded += int(np.count_nonzero(errors))
         self.broken += int(np.count_nonzero(errors >= nothing_right))
         self.share = self.misrounded / self.judged
-        self.outcome = Outcome.MISROUNDED if self.misrounded else Outcome.RIGHT
-        if self.broken:
-            self.outcome = Outcome.BROKEN
+        wrong = Outcome.BROKEN if self.broken else Outcome.MISROUNDED
+        self.outcome = wrong if self.misrounded else Outcome.RIGHT
         if values.size <= _LONGEST_KEPT:
             self.value = values[0, 0] if is_scalar else values[0]
 

@@ -83,7 +83,8 @@ def parse_conditions(
     for part in parts if parts != ["none"] else ():
         match = _CONDITION.fullmatch(part)
         method, name, limit = match.groups() if match else (None, "", None)
-        if name not in (names if limit is None else limited) or (method and not methods):
+        is_known = name in (names if limit is None else limited) and float(limit or 0) < np.inf
+        if not is_known or (method and not methods):
             choices = ", ".join([*names, *(f"{name}>N" for name in limited)])
             raise ChoiceError(f"unknown condition {part!r}: choose from {choices}, or none alone")
         if method is not None and method not in methods:

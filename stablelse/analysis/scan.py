@@ -40,9 +40,6 @@ class Way(Enum):
     FLOAT32 = "shifted-float32"  # shifted, in float32 from x - a on, then rounded
 
 
-#: Their names.
-WAYS = tuple(way.value for way in Way)
-
 #: What must not occur by default: a shifted result that is useless.
 DEFAULT_CONDITIONS = "shifted:broken"
 
@@ -522,8 +519,8 @@ def scan(
     Returns
     -------
     Scan
-        For each format and method, how many vectors have each verdict, with the first and
-        the worst; and which format survives. It displays itself.
+        For each format and method, how many vectors have each verdict, which is that of
+        `compare`, with the first and the worst; and which format survives. It displays itself.
 
     Raises
     ------
@@ -531,10 +528,6 @@ def scan(
         If x does not hold real numbers.
     ValueError
         If x has no vectors or no numbers, or a name is unknown.
-
-    Notes
-    -----
-    Every vector is evaluated in every format, and judged as `compare` judges it.
 
     Examples
     --------

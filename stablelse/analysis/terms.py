@@ -62,15 +62,16 @@ _NAMES = {
     "softmax": "softmax Softmax softmax2d",
     "log_softmax": "log_softmax LogSoftmax",
     "sigmoid": "sigmoid expit Sigmoid logistic",
-    "max": "max amax nanmax reduce_max cummax logsumexp reduce_logsumexp logaddexp",
+    "max": "max amax nanmax reduce_max cummax topk logsumexp reduce_logsumexp logaddexp",
     "where": "where select",
     "abs": "abs absolute fabs square norm",
     "bounded": "clip clamp clip_by_value hardtanh minimum min amin fmin nanmin tanh logsigmoid "
-    "log_sigmoid log_expit erf",
+    "log_sigmoid log_expit erf zeros_like ones_like",
     "grid": "arange range linspace meshgrid mgrid ogrid",
     "loss": "cross_entropy CrossEntropyLoss nll_loss NLLLoss binary_cross_entropy_with_logits "
     "BCEWithLogitsLoss sigmoid_cross_entropy_with_logits softmax_cross_entropy_with_logits "
-    "sparse_softmax_cross_entropy_with_logits",
+    "sparse_softmax_cross_entropy_with_logits softmax_cross_entropy "
+    "softmax_cross_entropy_with_integer_labels sigmoid_binary_cross_entropy",
     "add": "add",
     "sub": "subtract sub",
     "mul": "multiply mul",
@@ -80,7 +81,8 @@ _NAMES = {
     "same": "array asarray asanyarray detach float double half clone contiguous to astype view "
     "reshape unsqueeze squeeze expand_dims item numpy cpu cuda flatten ravel transpose permute "
     "stop_gradient expand broadcast_to requires_grad_ copy Tensor tensor Variable type_as "
-    "masked_fill nan_to_num optimization_barrier cast list tuple",
+    "masked_fill nan_to_num optimization_barrier cast list tuple gather take_along_axis "
+    "masked_select index_select",
 }
 _OPS = {name: op for op, names in _NAMES.items() for name in names.split()}
 
@@ -117,6 +119,7 @@ class Reader:
         self.starts = list(accumulate(map(len, lines), initial=0))  # of the lines, and the end
         self._hints = [match.start() for match in HINT.finditer(self.source)]
         self._env: dict[str, Term] = {}
+        self.tested: set[str] = set()  # the names that the function has compared
 
     def span(self, node: Any) -> tuple[int, int]:
         """Return where a piece of the source begins and ends, in bytes."""
@@ -164,14 +167,16 @@ class Reader:
 
     def _scope(self, node: ast.AST) -> Term:
         """Read what has names of its own, if it can have a finding; methods share layers."""
-        outside = dict(self._env)
+        outside, tested = dict(self._env), set(self.tested)
         begin, end = self.span(node)
         has_hint = bisect_left(self._hints, begin) < bisect_left(self._hints, end)
-        term = self._other(node) if has_hint else self._unknown(node)
+        has_layer = any(name.startswith("self.") for name in outside)
+        term = self._other(node) if has_hint or has_layer else self._unknown(node)
         if not isinstance(node, ast.ClassDef):
-            made = ((name, term) for name, term in self._env.items() if name.startswith("self."))
-            outside |= {name: term for name, term in made if term.node and not term.args}
-        self._env = outside
+            layers = ("softmax", "log_softmax", "sigmoid", "loss")  # made, but not called yet
+            made = [(n, t) for n, t in self._env.items() if n[:5] == "self." and t.op in layers]
+            outside |= {n: t for n, t in made if all(arg.op == "constant" for arg in t.args)}
+        self._env, self.tested = outside, tested
         return term
 
     _functiondef = _asyncfunctiondef = _classdef = _lambda = _dictcomp = _scope
@@ -282,7 +287,12 @@ class Reader:
     _annassign = _namedexpr
 
     def _compare(self, node: ast.Compare) -> Term:
-        return self._made("compare", [*map(self.visit, [node.left, *node.comparators])], node)
+        made = self._made("compare", [*map(self.visit, [node.left, *node.comparators])], node)
+        arithmetic = {"compare", "neg", "abs", *_BINARY.values()}
+        is_order = all(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for op in node.ops)
+        if is_order and all(part.op in arithmetic or not part.args for part in made.within()):
+            self.tested |= {part.name for part in made.within() if part.op == "unknown"}
+        return made
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> Term:
         """Return the term of each item, which stands for all of them."""

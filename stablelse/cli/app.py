@@ -107,7 +107,7 @@ COMMANDS = {
     Every number is computed when it is shown. If the output is not a terminal, all scenes are
     printed one after the other.
     """),
-    "audit": Command("audit", _INPUT + _OUTPUT + "numbers row logits values values_key labels "
+    "audit": Command("audit", _INPUT + _OUTPUT + "numbers logits values values_key labels "
         "label_column label_key ignore_index function dtype fail_on quiet", """
     Grade numbers that somebody else computed.
 

@@ -36,7 +36,8 @@ def read_labelled(request: Request, dtype: str) -> Iterator[Vectors]:
             "--label is for a single vector, and {} has more: choose one with --row, or give "
             "--labels",
         )
-        yield stack._replace(labels=_alone(request, stack.values.shape[1]))
+        given = Block(np.array([[request.label]], np.float64), _ALONE, 0)
+        yield stack._replace(labels=_checked(given, stack.values.shape[1], request.ignore_index))
         return
     read = _labels_apart if request.labels or request.label_key else _labels_in_a_column
     yield from chosen(_beside(*read(request, dtype), request.ignore_index), request.row)
@@ -85,12 +86,6 @@ def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator
         pieces = labels.step(len(stack.values), source)
         yield stack._replace(labels=np.concatenate([_checked(p, n, ignored) for p in pieces]))
     labels.end(source)
-
-
-def _alone(request: Request, n: int) -> Array:
-    """Return the label given for a vector of n classes."""
-    given = Block(np.array([[request.label]], np.float64), _ALONE, 0)
-    return _checked(given, n, request.ignore_index)
 
 
 def _checked(block: Block, n: int, ignored: int) -> Array:

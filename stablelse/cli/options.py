@@ -406,7 +406,7 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
     ("nll", lambda o: (o.label is not None) == bool(o.labels or o.label_column or o.label_key),
      "give the labels in one way: --labels FILE, --label-column or --label-key for a column, an "
      "array or a field of the logits' file, or --label K for a single vector"),
-    ("nll", lambda o: o.skip_na,
+    ("nll audit", lambda o: o.skip_na and (o.command == "nll" or o.function == "nll"),
      "--skip-na would renumber the classes: fill in what is missing"),
     ("nll", lambda o: o.numbers and o.labels is None and o.label is None,
      "--label-column is for files and pipes: use --label K"),

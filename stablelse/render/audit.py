@@ -12,7 +12,7 @@ from stablelse.numerics.formats import FORMATS
 from stablelse.printable import counted, printable
 from stablelse.render.layout import grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs
-from stablelse.render.numbers import number_text, place_text, rough_text, vector_text
+from stablelse.render.numbers import bound_text, number_text, place_text, rough_text, vector_text
 from stablelse.render.records import cell
 from stablelse.render.words import FUNCTION_NAMES, all_digits, ulps_number
 
@@ -58,7 +58,7 @@ def _counts(audit: Audit, glyphs: Glyphs) -> Iterator[Text]:
     if audit.broken:
         yield Text.assemble((f" {mark} ", style), f"{audit.broken:,} without a right digit")
     else:
-        digits, every = rough_text(audit.digits, 2), all_digits(FORMATS[audit.format])
+        digits, every = bound_text(audit.digits, 2), all_digits(FORMATS[audit.format])
         yield Text(f"   at least {digits} of {every} digits are right")
     low, high = map(number_text, RATIOS)
     yield Text(f"   logarithms are at most {glyphs.rough(audit.nats)} nats off")

@@ -71,8 +71,9 @@ RULES = {
     }, "log_softmax", (0.0, -1000.0)),
     "LSE007": LintRule("exp over a sum of exp, without a shift",
         "it is NaN above x = {high} in float32", _advice(
-        "scipy.special.softmax", "torch.softmax", "jax.nn.softmax", "tf.nn.softmax",
-        "exp(x - a) / sum(exp(x - a)) with a = max(x)",
+        "scipy.special.softmax or expit", "torch.softmax or sigmoid",
+        "jax.nn.softmax or sigmoid", "tf.nn.softmax or sigmoid",
+        "exp(x - a) / sum(exp(x - a)) with a = max(x), and 1 = exp(0)",
     ), "softmax", (1000.0, 1001.0)),
     "LSE008": LintRule("exp in the branch that where does not select",
         "its gradient is NaN above x = {high} in float32", {

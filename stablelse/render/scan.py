@@ -144,15 +144,10 @@ def _chart(name: str, scan: Scan, most: int, width: int, glyphs: Glyphs) -> Iter
 
 
 def _range_text(low: float, high: float) -> str:
+    above, to = (number_text(round(end, 2)) for end in (low, high))
     if high == float("inf"):
-        return f"above {_edge_text(low)}"
-    if low == float("-inf"):
-        return f"to {_edge_text(high)}"
-    return f"{_edge_text(low)} to {_edge_text(high)}"
-
-
-def _edge_text(value: float) -> str:
-    return number_text(round(value, 2))
+        return f"above {above}"
+    return f"to {to}" if low == float("-inf") else f"{above} to {to}"
 
 
 def _title(scan: Scan) -> str:

@@ -11,10 +11,9 @@ from fuzz.strategies import FORMATS, FUNCTIONS
 import stablelse
 from stablelse.analysis import Place
 from stablelse.analysis.findings import surely_right
-from stablelse.analysis.results import Verdict, parse_conditions
-from stablelse.analysis.scan import WAYS, failures
+from stablelse.analysis.results import Verdict
 from stablelse.numerics.formats import find_format, numbers_at, ordinals
-from stablelse.numerics.formulas import SHIFTED, SHIFTS, ChoiceError
+from stablelse.numerics.formulas import SHIFTED, SHIFTS
 from stablelse.numerics.functions import Function, exact_values, ulp_error
 
 
@@ -202,39 +201,6 @@ def test_types_of_input():
     names = ("int8", "int64", "uint16", "float16", "float32", "longdouble", "bool")
     for dtype in (*names, ml_dtypes.bfloat16):
         assert stablelse.scan(np.ones((3, 4), dtype)).results[0].right == 3
-
-
-def test_conditions():
-    found = stablelse.scan([[12, 3], [1, 2], [70000, 1]])
-    overflow, unfit = ("naive", "overflow", 1), ("shifted", "does_not_fit", 1)
-    told = {
-        "none": [],
-        "overflow": [overflow],
-        "naive:overflow, shifted:does_not_fit": [overflow, unfit],
-        "shifted:overflow": [],
-        "shifted:broken": [unfit],
-        "digits_lost": [],
-        "naive:ulp>4": [overflow, ("naive", *unfit[1:])],
-    }
-    for text, expected in told.items():
-        failed = [
-            (f.result, f.first.verdict) for f in failures(found, parse_conditions(text, WAYS))
-        ]
-        assert [(r.method, v.value, r.vectors(v)) for r, v in failed] == expected, text
-
-
-@pytest.mark.parametrize(
-    ("texts", "complaint"),
-    [
-        (["", " ", ",", "broken,", "none,broken"], "choose from broken"),
-        (["bad", "nan>3", "ulp>", "ulp>-1", "naive"], "unknown condition"),
-        (["best:nan", ":nan"], "unknown method"),
-    ],
-)
-def test_conditions_that_cannot_be(texts, complaint):
-    for text in texts:
-        with pytest.raises(ChoiceError, match=complaint):
-            parse_conditions(text, WAYS)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float8_e4m3fn"])

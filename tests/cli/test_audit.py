@@ -57,9 +57,27 @@ def test_exact_numbers_pass(run, files, name):
     assert "every number is correctly rounded" in done.out
 
 
+def test_vectors_whose_label_is_ignored_are_left_out(run, files):
+    np.save("y.npy", np.where(Y == 3, -100, Y))
+    np.save("nll.npy", np.where(Y == 3, np.nan, files["nll"] + (Y == 4)))
+    found = audited(run, "--values", "nll.npy", "--function", "nll", "--labels", "y.npy")
+    assert (found["rows"], found["misrounded"], found["worst"][-1]["nats"]) == (51, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("x", "given", "nats"),
+    [("-inf", "1e-20", 699.082), ("nan", "3", np.inf), ("-1e3", "5e-324", 0.693147)],
+)
+def test_no_logarithm_is_close_to_an_infinite_one(run, x, given, nats):
+    done = run(f"audit 0 {x} --values - -q --fail-on nats>0.5", stdin=f"1 {given}\n".encode())
+    assert (done.code, f"{nats} nats off" in done.err) == (1, True)
+
+
 def test_the_screen_says_how_many_digits_are_right_or_that_there_is_none(run):
     fewer = run("audit", "0", "1", "2", "--values", "-", stdin=b"0.09 0.24 0.67\n").out
     assert "at least 1.7 of 16 digits are right" in fewer
+    one_ulp = run("audit 0 0 --values -", stdin=b"0.5 0.5000000000000001").out
+    assert "at least 15 of 16 digits are right" in one_ulp
     none = run("audit", "0", "1", "2", "--values", "-", stdin=b"0.09 0.24 -0.67\n").out
     assert "1 without a right digit" in none
     assert "at least" not in none

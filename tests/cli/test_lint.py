@@ -61,6 +61,9 @@ BAD = {
         "def softmax(x):\n    return f(x)\ny = np.log(softmax(x))",
         "class A:\n    def __init__(self):\n        self.softmax = nn.Softmax(1)\n"
         "    def f(self, x):\n        return torch.log(self.softmax(x))",
+        "class A:\n    def __init__(self):\n        self.act = nn.Softmax(1)\n"
+        "    def f(self, x):\n        return torch.log(self.act(x))",
+        "torch.log(F.softmax(x, 1).gather(1, i))",
     ],
     "LSE003": [
         "torch.log(torch.sigmoid(x))",
@@ -76,6 +79,8 @@ BAD = {
         "math.log(1 + math.exp(x))",
         "np.log(np.exp(-z) + 1.0)",
         "np.log(1 + np.exp(np.multiply(-x, y, out)))",
+        "b = t > 0 and len(x) > 1 and x.max() > 1 and x == 2; np.log1p(np.exp(x / t))",
+        "def f(x):\n    return x > 3\ny = np.log1p(np.exp(x))",
     ],
     "LSE005": [
         "np.log(np.exp(a) + np.exp(b))",
@@ -91,6 +96,7 @@ BAD = {
         "    def f(self, x, y):\n        return self.loss(F.softmax(x, 1), y)",
         "F.binary_cross_entropy_with_logits(torch.sigmoid(x), y)",
         "tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=tf.nn.softmax(x))",
+        "import optax; optax.softmax_cross_entropy(jax.nn.softmax(x), y)",
     ],
     "LSE007": [
         "np.exp(x) / np.sum(np.exp(x))",
@@ -169,6 +175,13 @@ GOOD = [
     "np.log(expit(x) + np.exp(-y))",
     "beta = np.sum(w * (1 - np.exp(-e))); y = np.log(1 / (beta / (1 - beta)))",
     "torch.where(x > c, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))",
+    "if x >= 0:\n    y = 1\nelse:\n    z = math.exp(x)\n    y = z / (1 + z)",
+    "x if x > 30 else math.log(1 + math.exp(x))",
+    "small = x < 20; y[small] = np.log1p(np.exp(x[small]))",
+    "safe = torch.where(x > 20, torch.zeros_like(x), x); y = torch.log1p(torch.exp(safe))",
+    "if a < b:\n    a, b = b, a\ny = a + math.log1p(math.exp(b - a))",
+    "np.log1p(np.exp(-np.abs(x) * np.log(2)))",
+    "top = x.topk(1).values; e = torch.exp(x - top); p = e / e.sum()",
     "np.log(np.sum(np.exp(x)))  # stablelse: ignore",
     "np.log(np.sum(np.exp(x)))  # stablelse: ignore[LSE007, LSE001]",
 ]

@@ -311,9 +311,13 @@ REFUSED = [
     ("lse 1 --fail-on none,nan", "unknown condition 'none': choose from ... or none alone"),
     # scans
     ("scan --fail-on bad", "'bad' ... overflow ... ulp>N ... none"),
-    ("scan --fail-on best:nan", "'best:nan' ... naive, shifted"),
+    *((f"scan --fail-on '{text}'", "unknown condition ... choose from broken") for text in (
+        " ", ",", "broken,", "none,broken", "nan>3", "ulp>", "ulp>-1", "ulp>1e999", "naive")),
+    *((f"scan --fail-on {text}", "unknown method ... naive, shifted") for text in (
+        "best:nan", ":nan")),
     ("scan --fail-on 'ulp>4' --max-ulp 5", "one number of ulps ... 4 and 5"),
     ("scan --fail-on 'ulp>4,naive:ulp>6'", "4 and 6 ... choose one"),
+    ("scan --dtype float32 --fail-on shifted-float32:nan", "choose from naive, shifted"),
     ("scan --max-ulp 0", "'0' is not a number of ulps: give 0.5 or more"),
     ("scan --max-ulp nan", "--max-ulp ... nan"),
     ("scan --max-ulp inf", "--max-ulp ... inf"),
@@ -336,6 +340,8 @@ REFUSED = [
     ("audit -f e308 --values x --dtype float16",
      "e308, row 2, x_2 is 1e+308, which does not fit float16"),
     ("audit -f x3 --values x", "x has fewer rows than the logits"),
+    ("audit -f row3 --values x", "x has 2 numbers a row, but softmax of row3 has 3"),
+    ("audit -f one --values one --labels one --function nll --ignore-index 1", "label is 1"),
     *((f"audit -f x --values {more}", complaint)
       for more, complaint in (
         ("column", "column has 1 number a row, but softmax of x has 2"),
@@ -344,7 +350,8 @@ REFUSED = [
         ("nowhere", "cannot read nowhere"),
         ("y --function nll", "nll needs labels"),
         ("x --labels y", "labels go with --function nll"),
-        ("2.npy --row 1", "2.npy has 4 numbers a row, but softmax of x has 2"),
+        ("y --labels y --function nll --skip-na", "renumber the classes"),
+        ("x --row 1", "audit has no --row"),
         ("x --fail-on ulp", "did you mean ulp>N?): choose from broken, ulp>N"),
         ("x --dtype float32 --dtype float16", "one format ... give --dtype once"))),
     # the linter

@@ -20,6 +20,7 @@ _ROWS = b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n"
         (["--fail-on", "overflow"], 1, ["overflow: float16 naive, overflow on 2 of 5", "row 2"]),
         (["--fail-on", "naive:nan", "--fail-on", "shifted:broken"], 0, []),
         (["--fail-on", "naive:underflow,nan"], 1, ["naive, underflow on 1 of 5", "row 3", "-18.5"]),
+        (["--fail-on", "naive:ulp>4, shifted:overflow"], 1, ["2 of 5", "underflow on 1 of 5"]),
         (["--fail-on", "shifted:overflow"], 0, []),
         (["--fail-on", "ulp>0.5", "--function", "softmax"], 1, ["than 0.5 ulp off", "row 1"]),
         (["--fail-on", "digits_lost,no_digits", "--max-ulp", "900"], 0, []),
