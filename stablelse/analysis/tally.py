@@ -75,8 +75,8 @@ class Tally:
         self._broken: list[int] = []
         self._worst: dict[int, tuple[Comparison, list[float]]] = {}
 
-    def add(self, found: Sequence[Comparison]) -> None:
-        """Count compared rows, or one vector, with the same function, methods and formats.
+    def add(self, found: Sequence[Comparison]) -> Sequence[Comparison]:
+        """Count and return compared rows, or one vector, of one function, in the same ways.
 
         All are kept; if they are too many, the first ones, the first ones that broke, and the
         worst.
@@ -115,6 +115,7 @@ class Tally:
             wanted = [*range(_FIRST), *self._broken]
             self._kept = {place: self._kept[place] for place in self._kept if place in wanted}
         self._kept |= {place: pair(place) for place in wanted if place >= before}
+        return found
 
     def summary(self) -> Summary:
         """Return the results of all vectors so far."""

@@ -223,7 +223,11 @@ class NumberCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put a blank before negative numbers, or the parser takes them for options."""
         ctx.meta[_TYPED] = list(args)
-        marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
+        flags = {o for p in self.params if not getattr(p, "is_flag", True) for o in p.opts}
+        marked = [
+            f" {arg}" if before not in flags and _NEGATIVE_NUMBER.fullmatch(arg) else arg
+            for before, arg in pairwise(["", *args])
+        ]
         try:
             return super().parse_args(ctx, marked)
         except _UsageError as error:

@@ -57,7 +57,7 @@ def run(request: Request) -> None:
         if request.quiet:
             shown = _values(compared, guard, request)
         elif request.is_picture:
-            shown = pictures(_counted(found, tally), request, tally)
+            shown = pictures(map(tally.add, found), request, tally)
         elif request.steps:
             shown = map(Steps, shown)
         emit(Many("vectors", shown), request, meter)
@@ -93,12 +93,6 @@ def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Compar
             measured,
         )
         yield comparisons, stack.vertical
-
-
-def _counted(stacks: Iterator[Comparisons], tally: Tally) -> Iterator[Comparisons]:
-    for stack in stacks:
-        tally.add(stack)
-        yield stack
 
 
 def pictures(stacks: Iterator[Comparisons], request: Request, tally: Tally) -> Iterator[Any]:

@@ -65,7 +65,7 @@ def job_of(request: Request, function: Function, values_alone: bool) -> Job:
             raise typer.BadParameter(
                 f"{format_.name} has no infinity, so it cannot hold a mask: choose another --dtype"
             )
-    shifts = [find_shift(shift.strip()) for shift in request.shift or ["max"]]
+    shifts = [find_shift(shift) for shift in request.shift or ["max"]]
     methods = [find_method(name) for name in request.method or ()]
     usual = [Method.EXACT] if values_alone else USUAL
     formulas = WEIGHTED if request.weights else FORMULAS
@@ -80,8 +80,7 @@ def job_of(request: Request, function: Function, values_alone: bool) -> Job:
 
 def parsed_to(formats: Sequence[Format]) -> str:
     """Return the dtype that text is parsed to: longdouble if one of the formats is."""
-    is_wide = any(format_.name == "longdouble" for format_ in formats)
-    return "longdouble" if is_wide else "float64"
+    return "longdouble" if any(each.name == "longdouble" for each in formats) else "float64"
 
 
 def read_options(request: Request, dtype: str, gauge: Gauge | None = None) -> ReadOptions:

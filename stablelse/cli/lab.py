@@ -70,7 +70,7 @@ def _state(request: Request) -> State:
     x = stack.values[0].astype(float)
     if len(x) > LONGEST:
         raise typer.BadParameter(f"the lab takes {LONGEST:,} numbers at most, not {len(x):,}")
-    shift = find_shift((request.shift or "max").strip())
+    shift = find_shift(request.shift or "max")
     a = "max" if shift.name == "max" else float(shift.rule(x)[0])
     return State(tuple(x.tolist()), Function(request.function or "lse"), found[0].name, a)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from math import inf, nan, ulp
@@ -58,8 +60,8 @@ class Request(SimpleNamespace):
 
     @property
     def is_piped(self) -> bool:
-        """Whether the numbers come from standard input."""
-        return not self.numbers and "-" in (self.file or ["-"])
+        """Whether numbers come from a pipe, which can be read only once."""
+        return not self.numbers and any(map(_pipe, self.file or ["-"]))
 
     @property
     def suffix(self) -> str:
@@ -77,6 +79,13 @@ class Request(SimpleNamespace):
         """Whether the output is for people, not for programs."""
         is_shown = self.format in ("table", "plain")
         return is_shown and not (self.quiet or self.is_file_of_numbers)
+
+
+def _pipe(path: str) -> str:
+    """Return the only name of the pipe that a path stands for, or "" for a file."""
+    if path != "-" and (os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)):
+        return ""
+    return os.path.realpath("/dev/stdin" if path == "-" else path)
 
 
 class Option(NamedTuple):
@@ -375,14 +384,14 @@ def parameters(command: str, names: str) -> Iterator[inspect.Parameter]:
 _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
     ("", lambda o: o.numbers and o.given(*INPUT),
      "{} is for files and pipes: it does not go with numbers as arguments"),
-    ("peers prove", lambda o: o.is_without_numbers and o.given(*INPUT, "mask", "temperature"),
-     "{} is for files and pipes: it does not go without a file"),
+    ("peers prove", lambda o: o.is_without_numbers and o.given(
+        *INPUT, "mask", "temperature", "shift", "dtype", *["function"] * (o.command == "peers")),
+     "{} goes with numbers or --file, not without"),
     ("", lambda o: o.save and o.given("quiet", "json", "format"),
      "--save saves a picture of the table: it does not go with {}"),
-    ("lse softmax log-softmax nll",
-     lambda o: (o.steps or not o.is_picture) and o.given("digits", "all"),
+    ("", lambda o: (o.steps or not o.is_picture) and o.given("digits", "all"),
      "{} is for the table: other output has every number, with all its digits"),
-    ("scan", lambda o: o.quiet and o.given("output", "json", "format"),
+    ("scan audit", lambda o: o.quiet and o.given("output", "json", "format"),
      "--quiet prints nothing: it does not go with {}"),
     ("", lambda o: o.quiet and o.given("json", "format", "steps", "errors"),
      "--quiet prints only the value: it does not go with {}"),
@@ -412,8 +421,8 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--label-column is for files and pipes: use --label K"),
     ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
      "--label-key reads the logits' file twice, and a pipe can be read only once: save a file"),
-    ("", lambda o: o.sources.count("-") > 1,
-     "standard input can be read only once: save the numbers, or what goes with them, to a file"),
+    ("", lambda o: any(pipe and n > 1 for pipe, n in Counter(map(_pipe, o.sources)).items()),
+     "standard input can be read only once, like any pipe: save what it gives to a file"),
     ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
      "--axis says what a vector is: leave out --by {by}"),
     ("audit", lambda o: o.values is None, "give the numbers to grade with --values"),
@@ -427,12 +436,8 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--diff prints what --fix would change, as a patch: leave out {}"),
     ("sweep", lambda o: o.offset is not None and o.scale is not None,
      "x is moved or stretched: leave out --offset or --scale"),
-    ("peers", lambda o: o.is_without_numbers and o.given("function", "dtype"),
-     "{} goes with numbers or --file, not with the gallery"),
     ("peers", lambda o: o.all and not o.is_without_numbers,
      "--all is for the gallery, without numbers and --file"),
-    ("prove", lambda o: o.is_without_numbers and o.given("shift", "dtype"),
-     "{} goes with numbers or --file, not without"),
     ("lse", lambda o: o.engine != "dask" and o.given("scheduler", "timeout"),
      "{} is for a cluster: use --engine dask"),
     ("lse", lambda o: o.engine == "dask" and o.given(

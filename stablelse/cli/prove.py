@@ -14,8 +14,7 @@ def run(request: Request) -> None:
     if request.is_without_numbers:
         emit(prove(None, request.function), request)
         return
-    formats = find_formats(request.dtype or "float64")
-    shift = (request.shift or "max").strip()
+    formats, shift = find_formats(request.dtype or "float64"), request.shift or "max"
     x, place = read_one(request, formats)
     proof = prove(x, request.function, shift=shift, formats=[format_.name for format_ in formats])
     emit(replace(proof, **place._asdict()), request)

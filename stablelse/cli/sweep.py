@@ -21,7 +21,7 @@ def run(request: Request) -> None:
         offset=offset,
         scale=scale,
         methods=request.method or None,
-        shifts=[text.strip() for text in request.shift or ["max"]],
+        shifts=request.shift or ["max"],
         formats=[format_.name for format_ in formats] or None,
         points=POINTS if request.points is None else request.points,
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from itertools import chain
 from pkgutil import resolve_name
 from typing import Any
 
@@ -76,17 +75,12 @@ def read_input(
     if job.function is Function.LOGSUMEXP:
         longest[By.COLUMNS] = GATHERED
     found = read_bounded(request, job.dtype, longest, meter.gauge)
-    yield from _not_rows(found) if request.engine == "dask" else found
-
-
-def _not_rows(stacks: Iterator[Vectors | Stream]) -> Iterator[Vectors | Stream]:
-    """Return vectors too short for a cluster, and complain about rows, which it cannot sum."""
-    first = next(stacks)
-    if first.axis is By.ROWS:
-        raise typer.BadParameter(
-            "--engine dask sums one vector, or one per column: use --by all or --by columns"
-        )
-    return chain([first], stacks)
+    for stack in found:
+        if request.engine == "dask" and stack.axis is By.ROWS:
+            raise typer.BadParameter(
+                "--engine dask sums one vector, or one per column: use --by all or --by columns"
+            )
+        yield stack
 
 
 def long_input(request: Request, meter: Meter) -> Callable[[], Any]:

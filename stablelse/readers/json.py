@@ -7,6 +7,7 @@ of objects. A number stays a literal until it is rounded, once, as in text.
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
@@ -27,7 +28,6 @@ from stablelse.readers.blocks import (
 )
 from stablelse.readers.literals import (
     NOT_ZERO,
-    UNDERFLOWED,
     BadLiteralError,
     is_missing,
     number_reader,
@@ -88,7 +88,7 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
             "array of labels with --label-key"
         )
     rows, offset = _Records(source.name, options), 0
-    for width, alike in groupby(rows.all(_Decoded(source, options.dtype).each(options.key)), len):
+    for width, alike in groupby(rows.all(_Decoded(source, options).each()), len):
         most = max(1, _BLOCK_NUMBERS // width)
         while some := list(islice(alike, most)):
             values, missing = np.array(some, options.dtype), None
@@ -108,9 +108,9 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
 class _Decoded:
     """The values of a text, decoded one by one."""
 
-    def __init__(self, source: Source, dtype: Any) -> None:
-        self._name = source.name
-        number: Any = _number if np.dtype(dtype) == np.float64 else Literal
+    def __init__(self, source: Source, options: ReadOptions) -> None:
+        self._name, self._key = source.name, options.key
+        number: Any = _number if np.dtype(options.dtype) == np.float64 else Literal
         self._decoder = json.JSONDecoder(
             parse_float=number,
             parse_int=number,
@@ -123,9 +123,9 @@ class _Decoded:
         self._at = self._begin = 0  # of the next value, and of its line
         self._line = 1
 
-    def each(self, key: str | None) -> Iterator[tuple[int, Any]]:
+    def each(self) -> Iterator[tuple[int, Any]]:
         """Yield values with their lines; of our own documents, the records, unless a key is set."""
-        has_own = not (key or "").startswith(("vectors", "losses"))
+        has_own = not (self._key or "").startswith(("vectors", "losses"))
         while self._peek():
             if self._skip(_NESTED):
                 yield from self._elements()
@@ -168,6 +168,9 @@ class _Decoded:
             # An item with a key takes as much memory as three.
             items = self._text.count(",", self._at) + 2 * self._text.count(":", self._at)
             if items > _MOST_ITEMS or size > _MOST_CHARACTERS:
+                is_object = self._key is None and self._text[self._at] == "{"
+                if is_object and _is_own(fields := self._fields()):
+                    return fields
                 raise ReadError(
                     f"{place}: the value that begins here has more than {_MOST_ITEMS:,} items, or "
                     f"{_MOST_CHARACTERS >> 20} MiB; write each vector as an array on its own line, "
@@ -189,6 +192,20 @@ class _Decoded:
         match = pattern.match(self._text, self._at)
         self._advance(match.end() if match else self._at)
         return match is not None
+
+    def _fields(self) -> dict[str, Any]:
+        """Decode an object field by field, and keep those that _Records needs of our own."""
+        fields, sign = {}, self._expect("{")
+        while sign != "}":
+            self._peek()
+            name = self._value()
+            self._expect(":")
+            self._peek()
+            value = deque(self._elements(), 0) if self._skip(_NESTED) else self._value()
+            if name in ("schema", "function", "source", "x"):
+                fields[name] = value
+            sign = self._expect(",}")
+        return fields
 
     def _expect(self, characters: str) -> str:
         """Skip the next character, which must be one of these, and return it."""
@@ -238,9 +255,7 @@ class _Records:
         self._source = source
         self._options = options
         self._path = _path(options.key or "")
-        self._read_number = number_reader(
-            options.dtype, words=options.words, underflowed=self._underflowed
-        )
+        self._read_number = number_reader(options.dtype, words=options.words, note=self._note)
         self._line = self._row = 1  # of the next vector
         self.is_column: bool | None = None  # unknown before the first number
 
@@ -258,8 +273,7 @@ class _Records:
                 yield self._numbers(cells)
                 self._row += 1
 
-    def _underflowed(self, literal: str) -> None:
-        text = f"a number {UNDERFLOWED}: {quoted(literal)}"
+    def _note(self, text: str) -> None:
         self._options.notify([Note(text, f"{self._source}, line {self._line}")])
 
     def _selected(self, value: Any) -> Any:

@@ -73,7 +73,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
     titles = split(first, _NO_DELIMITER if is_one_column else delimiter, source)
     has_header = options.header
     if has_header is None:
-        has_header = _is_header(titles, row, first, options.words, source)
+        has_header = _is_header(titles, row, lines, options.words, source)
     if has_header and not below:
         raise ReadError(
             f"{source} has a header ({list_names(titles)}) and no numbers below it; "
@@ -198,10 +198,10 @@ def _detect_delimiter(line: Line, decimal: str) -> str | None:
 
 
 def _is_header(
-    titles: Sequence[str], row: Sequence[str], line: Line, words: bool, source: str
+    titles: Sequence[str], row: Sequence[str], lines: Sequence[Line], words: bool, source: str
 ) -> bool:
     """Whether the first line holds names; one that also holds numbers is refused."""
-    in_quotes = {cell.strip() for cell in re.findall(r'"([^"]*)"', line.text)}
+    in_quotes = {cell.strip() for cell in re.findall(r'"([^"]*)"', lines[0].text)}
     number = name = None
     for cell in titles:
         if _is_like_number(cell, words):
@@ -212,19 +212,23 @@ def _is_header(
         number = number or next((cell for cell in titles if cell and is_missing(cell)), None)
     if name is not None and number is not None:
         raise ReadError(
-            f"{source}, line {line.number} mixes names and numbers, such as {quoted(name)} and "
+            f"{source}, line {lines[0].number} mixes names and numbers, such as {quoted(name)} and "
             f"{quoted(number)}; {USE_HEADER}, and --no-header if not"
         )
     is_corner = len(titles) > 1 and not titles[0] and any(row[:1])
-    if name is not None or not (is_corner and all(map(str.isdigit, titles[1:]))):
-        return name is not None
+    is_corner &= name is None and all(map(str.isdigit, titles[1:]))
     # pandas writes a frame without names like this: a blank above the index, then 0, 1, 2, ...
-    if not _counts(titles[1:]):
+    if name is not None or (is_corner and _counts(titles[1:])):
+        return True
+    # R puts all names in quotes, and no numbers.
+    are_quoted = len(re.findall('"[-+.0-9eE]+"', lines[0].text)) == len(titles)
+    are_quoted &= all(map(looks_numeric, titles)) and '"' not in lines[-1].text
+    if is_corner or are_quoted:
         raise ReadError(
-            f"{source}, line {line.number} has a blank first cell and then whole numbers; "
-            f"{USE_HEADER}, and --no-header if not"
+            f"{source}, line {lines[0].number} has numbers that may be names; {USE_HEADER}, and "
+            "--no-header if not"
         )
-    return True
+    return False
 
 
 def _is_like_number(cell: str, words: bool) -> bool:

@@ -29,9 +29,6 @@ SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
 #: The beginning of a literal that is not zero, but may be read as zero.
 NOT_ZERO = re.compile(r"[-+]?[0.]*[1-9]")
 
-#: The note about it.
-UNDERFLOWED = "underflowed to 0 while it was read, before any formula ran"
-
 #: Words for 1 and 0 in a mask, in any case.
 _WORDS = dict.fromkeys(("true", "t", "yes", "y", "on"), 1.0)
 _WORDS |= dict.fromkeys(("false", "f", "no", "n", "off"), 0.0)
@@ -111,12 +108,12 @@ def number_reader(
     dtype: npt.DTypeLike,
     decimal: str = ".",
     words: bool = False,
-    underflowed: Callable[[str], None] = lambda literal: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Callable[[str], Any]:
     """Return the function that reads one literal, or raises a BadLiteralError.
 
     It accepts what ``float`` accepts, in ASCII without underscores, and `SPELLINGS` and `words`.
-    It calls `underflowed` with each literal that is so small that it becomes 0.
+    It notes each literal that is so small that it becomes 0.
     """
     scalar_type: Callable[[str], Any] = np.dtype(dtype).type
     is_float64 = np.dtype(dtype) == np.float64
@@ -124,7 +121,10 @@ def number_reader(
     def read_number(literal: str) -> Any:
         if words and (value := word_value(literal)) is not None:
             return value
-        _check_length(literal)
+        if len(literal) > MAX_LITERAL:
+            what = f"{quoted(literal[:12])}... has {len(literal):,} characters"
+            fix = f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?"
+            raise BadLiteralError("", what, fix)
         number = literal.strip().translate(SPELLINGS)
         if decimal == "," and "." in number:
             raise _not_a_number(literal, "with --decimal , a period is not a decimal sign")
@@ -142,17 +142,11 @@ def number_reader(
         if abs(value) == math.inf and any(map(str.isdigit, number)):
             raise _overflow(literal, value, dtype)
         if value == 0 and NOT_ZERO.match(number):
-            underflowed(literal.strip())
+            what = "underflowed to 0 while it was read, before any formula ran"
+            note(f"{quoted(literal.strip())} {what}")
         return value
 
     return read_number
-
-
-def _check_length(literal: str) -> None:
-    if len(literal) > MAX_LITERAL:
-        what = f"{quoted(literal[:12])}... has {len(literal):,} characters"
-        fix = f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?"
-        raise BadLiteralError("", what, fix)
 
 
 def parse_numbers(
@@ -161,11 +155,9 @@ def parse_numbers(
     note: Callable[[Note], None] = lambda note: None,
 ) -> Array:
     """Read numbers given one by one, as on a command line; errors say which."""
-
-    def underflowed(literal: str) -> None:
-        note(Note(f"number {index + 1}: {quoted(literal)} {UNDERFLOWED}", "arguments"))
-
-    read_number = number_reader(dtype, underflowed=underflowed)
+    read_number = number_reader(
+        dtype, note=lambda text: note(Note(text, f"arguments, number {index + 1}"))
+    )
     values = np.empty(len(tokens), dtype)
     for index, token in enumerate(tokens):
         try:

@@ -41,7 +41,6 @@ from stablelse.readers.layout import (
 from stablelse.readers.literals import (
     MAX_LITERAL,
     SPELLINGS,
-    UNDERFLOWED,
     BadLiteralError,
     is_missing,
     looks_numeric,
@@ -88,11 +87,6 @@ class Piece(NamedTuple):
             stripped = text.lstrip()
             if stripped and not BEGINS_COMMENT.match(stripped):
                 yield Line(number, text)
-
-    def below(self, number: int) -> "Piece":
-        """Return the lines below the one with this number."""
-        *_, rest = self.text.split("\n", number + 1 - self.first)
-        return Piece(number + 1, rest)
 
 
 def pieces_of(
@@ -224,9 +218,10 @@ def _laid_out(
 
 
 def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
-    for piece in pieces:
-        is_header = layout.columns.names is not None and piece.first <= layout.first_line
-        yield piece.below(layout.first_line) if is_header else piece
+    header = 0 if layout.columns.names is None else layout.first_line
+    for first, text in pieces:
+        *_, rest = text.split("\n", max(0, header + 1 - first))
+        yield Piece(max(first, header + 1), rest)
 
 
 def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[Block]:
@@ -351,11 +346,10 @@ def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | No
     """Return the wanted numbers of lines, and where one is missing: this defines the format."""
     options, positions = layout.options, layout.columns.positions
 
-    def underflowed(literal: str) -> None:
-        text = f"a number {UNDERFLOWED}: {quoted(literal)}"
+    def note(text: str) -> None:
         options.notify([Note(text, f"{layout.source}, line {line.number}")])
 
-    read_number = number_reader(options.dtype, options.decimal, options.words, underflowed)
+    read_number = number_reader(options.dtype, options.decimal, options.words, note)
     numbers: list[Any] = []
     missing: list[int] = []
     for line in lines:

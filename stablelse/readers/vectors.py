@@ -144,10 +144,11 @@ def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By
     if by is not None:
         return _even(blocks) if by is By.COLUMNS else blocks, by
     head = list(islice(blocks, 1))
-    is_in_pieces = bool(head) and head[0].length is not None
-    if head and len(head[0].values) == 1 and not is_in_pieces:
+    # A piece is not all of a row, and the only row of several axes has a place.
+    is_part = bool(head) and bool(head[0].length or head[0].outer)
+    if head and len(head[0].values) == 1 and not is_part:
         head += islice(blocks, 1)  # is it the only row?
-    is_one_row = len(head) == 1 and len(head[0].values) == 1 and not is_in_pieces
+    is_one_row = len(head) == 1 and len(head[0].values) == 1 and not is_part
     is_one_column = bool(head) and head[0].values.shape[1] == 1 and head[0].by is None
     return chain(head, blocks), By.ALL if is_one_row or is_one_column else By.ROWS
 

@@ -49,6 +49,8 @@ def test_rows_are_chosen_by_place_or_number(args, run, saved):
     assert by_place.code == 0, by_place.err
     assert "row (2, 3)" in by_place.out
     assert run(*args, "--file", "x.npy", "--row", "6").out == by_place.out
+    np.save("x.npy", X[:1, :1])  # its only row has a place too
+    assert run(*args, "--file", "x.npy", "--row", "1,1").out.count("row (1, 1)") == 1
 
 
 def test_columns_of_two_axes(run, saved):

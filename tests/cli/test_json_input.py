@@ -47,6 +47,21 @@ def test_results_without_numbers_are_refused(args, kind, run, here):
     assert "is output of stablelse without an x; name the file it is about" in done.err
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+def test_records_that_are_too_long_to_hold(kind, run, here, monkeypatch):
+    """Only their x is kept; the rest is read too, or a truncated one would pass."""
+    np.save("x.npy", np.random.default_rng(7).normal(size=(2, 900)))
+    text = run("softmax", "--file", "x.npy", "--format", kind).out
+    monkeypatch.setattr("stablelse.readers.json._MOST_ITEMS", 1500)
+    monkeypatch.setattr("stablelse.readers.text.PIECE_BYTES", 1 << 8)
+    (here / "printed").write_text(text)
+    assert values_of(run, "printed") == values_of(run, "x.npy")
+    assert "more than 1,500 items" in run("lse", "--file", "printed", "--key", "value").err
+    for end in range(text.index('"results"'), len(text) - 2, 9_001):
+        done = run("lse", "-q", stdin=text[:end].encode())
+        assert done.code == 2, end
+
+
 def test_other_fields_of_what_is_printed(run):
     printed = run("lse", "1000", "1001", "--json").out.encode()
     assert run("lse", "-q", "--key", "value", stdin=printed).out == "1001.3132616875182\n"

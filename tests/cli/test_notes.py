@@ -106,11 +106,11 @@ def test_rows_without_numbers_are_left_out_and_reported(command, run):
 
 
 TOO_SMALL = {
-    b"1,2\n3,1e-400\n0,0\n": "line 2, a number underflowed to 0 while it was read",
-    b"0\n-1E-999\n0\n": "line 2, a number underflowed",
-    b"0." + b"0" * 400 + b"1\n0e-999\n": "line 1, a number underflowed",
-    b"[1, 1e-400]\n[0, 3]\n": "line 1, a number underflowed",
-    b'["1e-400", 3]': "line 1, a number underflowed",
+    b"1,2\n3,1e-400\n0,0\n": "line 2, '1e-400' underflowed to 0 while it was read",
+    b"0\n-1E-999\n0\n": "line 2, '-1E-999' underflowed",
+    b"0." + b"0" * 400 + b"1\n0e-999\n": "line 1, '0.0000",
+    b"[1, 1e-400]\n[0, 3]\n": "line 1, '1e-400' underflowed",
+    b'["1e-400", 3]': "line 1, '1e-400' underflowed",
     b"0\n0e-400\n1e-320\n0.0e999\n": None,
 }
 
@@ -126,9 +126,8 @@ def test_a_number_that_is_read_as_zero_is_reported(stdin, run):
 
 def test_an_argument_that_is_read_as_zero_is_reported(run):
     (note,) = run("lse 1 1e-400 -q").notes
-    assert note == "arguments, number 2: '1e-400' " + (
-        "underflowed to 0 while it was read, before any formula ran"
-    )
+    what = "underflowed to 0 while it was read, before any formula ran"
+    assert note == f"arguments, number 2, '1e-400' {what}"
     assert run("lse 1e-400 1 -q --dtype longdouble").notes == ()
 
 

@@ -49,6 +49,8 @@ TEXT = {
     "NA first": b"1,NA\n2,3\n",
     "names and a number": b"a,2\n1,2\n",
     "a blank above an index, and years": (b",2020,2021\n0,1,2\n", {"skip_na": True}),
+    "years in quotes": b'"2020","2021"\n1,2\n',
+    "a number in quotes": b'"-1.5"\n2\n',
     "a second line of names": b",a,a\n,0,1\nx,1,2\n",
     "something behind the last delimiter": b"1,\n2,\n3,4\n",
     "a blank column with a name": b"a,b\n1,\n2,\n",

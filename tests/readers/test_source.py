@@ -109,24 +109,6 @@ def test_closed_standard_input(closed, monkeypatch):
     assert complaint("-") == "x is closed: give numbers or a file"
 
 
-def test_a_pipe_that_breaks_while_it_is_read(monkeypatch):
-    class Broken(io.RawIOBase):
-        sent = 0
-
-        def readable(self):
-            return True
-
-        def readinto(self, buffer):
-            if self.sent > 10_000:
-                raise OSError(5, "Input/output error")
-            self.sent += 2
-            buffer[:2] = b"1\n"
-            return 2
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Broken())))
-    assert complaint("-") == "cannot read x: Input/output error"
-
-
 def test_the_file_is_closed_by_whoever_stops_early(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b"1\n" * 2_000_000)

@@ -150,7 +150,7 @@ def test_an_index_is_left_out(name):
 @pytest.mark.parametrize("header", [None, False])
 @pytest.mark.parametrize(
     ("data", "last"),
-    [("0,1\n0.5,1.5\n", 1), ("0 1 2\n1 2 -3\n", 2), ('"0";"1"\n1;1e0\n', 1)]
+    [("0,1\n0.5,1.5\n", 1), ("0 1 2\n1 2 -3\n", 2)]
     + [
         (data, None)
         for data in ("0,1\n2,3\n", "1,2\n0.5,1.5\n", "0\n0.5\n", "0,1\n", "0,1.0\n.5,1\n")
@@ -201,7 +201,8 @@ def test_a_missing_cell_does_not_hide_a_bad_one():
     "literal", ["0.1", "1e400", "1e-4940", "-inf", "3.141592653589793238462643"]
 )
 def test_longdouble_keeps_its_digits(first, literal):
-    blocks = read(f"{first}\n{literal}\n".encode(), Options(dtype="longdouble", skip_na=True))
+    options = Options(dtype="longdouble", skip_na=True, header=False)
+    blocks = read(f"{first}\n{literal}\n".encode(), options)
     value = gathered(blocks)[1, 0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy warns about a subnormal number
