@@ -262,6 +262,21 @@ def _label(phases, rng, count):
         yield errors, [bound, *[_careful_error(x.size)] * 2]
 
 
+@_ratio("targets: their loss")
+def _targets(phases, rng, count):
+    for x in _cases(rng, count):
+        words = rng.random((2, x.size)) * 2.0 ** rng.choice([0.0, -30, -890])
+        words[1] *= np.spacing(words[0]) * (rng.random() - 0.5)
+        words[:, rng.random(x.size) < rng.choice([0, 0.5, 0.99])] = 0
+        loss, low, bound, is_done, *_ = balls(phases.row("phase_targets", x, pointer(words)))
+        if is_done != 0:
+            t = [high + low for high, low in zip(*map(balls, words), strict=True)]
+            p = balls(x.max(keepdims=True))[0]
+            heads = (w * (p - v) for v, w in zip(balls(x), t, strict=True))
+            log_sum = _total(x).log() - p
+            yield [loss + low - (sum(heads, arb(0)) + sum(t, arb(0)) * log_sum)], [bound]
+
+
 @_ratio("weights: the sums of either sign")
 def _weighted(phases, rng, count):
     for x in _rows(rng, count):

@@ -142,7 +142,9 @@ def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Ce
 
 def _settle_band(function: int, rows: Rows, y: Array, signs: Array | None) -> Certificate | None:
     assert compiled is not None
-    found, x = np.empty(len(y), np.int8), np.ascontiguousarray(rows.x)  # strides cost more
+    # strides cost more than a copy, but a longer row is not copied
+    x = rows.x if rows.x.size > JOB else np.ascontiguousarray(rows.x)
+    found = np.empty(len(y), np.int8)
     weighted = () if signs is None else (rows.weights, found)
     wide = y if y.dtype == x.dtype else np.empty(y.shape, x.dtype)
     doubtful = compiled.rows(function, x, wide, rows.mask, *weighted)

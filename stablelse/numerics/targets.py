@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: How to combine the losses of many vectors, as in PyTorch.
 REDUCTIONS = ("none", "mean", "sum")
 
+#: Of a target that underflows: the loss of its class may be infinite.
+_TINY = 5e-324
+
 
 class LabelError(ValueError):
     """A label is not a class, or labels do not fit the logits."""
@@ -68,7 +71,7 @@ class Targets(NamedTuple):
         return labels, np.where(self.ignored[rows], 0.0, t)
 
     def words(self, rows: Any, n: int, mask: Array | None) -> Pair:
-        """Return the t of some vectors in two words, shape (k, n); relative error 2**-100.
+        """Return the t of some vectors in two words, shape (k, n); relative error 2**-99.
 
         mask, shape (k, n), is False for classes to leave out; they get no share.
         """
@@ -81,7 +84,7 @@ class Targets(NamedTuple):
             classes = np.maximum(kept.sum(axis=1, keepdims=True), 1.0)
             inverse = doubleword.reciprocal((classes, np.zeros(1)))
             share, share_low = doubleword.product(inverse, (self.smoothing, 0.0))
-            t[...], t_low[...] = share * kept, share_low * kept
+            t[...], t_low[...] = np.maximum(share, _TINY) * kept, share_low * kept
             rest, rest_low = two_sum(1.0, -self.smoothing)
             part, part_low = two_product(q, rest)
             more = part, part_low + q * rest_low
@@ -89,7 +92,9 @@ class Targets(NamedTuple):
         else:
             t[own] = q
         if self.weight is not None:
+            least = np.where((t > 0) & (self.weight > 0), _TINY, 0.0)
             t, t_low = doubleword.product((t, t_low), (self.weight, np.zeros(n)))
+            t = np.maximum(t, least)
         t[self.ignored[some]] = t_low[self.ignored[some]] = 0
         return t, t_low
 

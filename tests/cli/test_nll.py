@@ -36,9 +36,14 @@ def test_long_inputs_are_summed_up_part_by_part(files, run, monkeypatch):
     from stablelse.cli import input as cli_input
 
     common = ["nll", "--logits", files / "x.npy", "--labels", files / "y.npy", "--json"]
-    whole = run(*common).out
-    monkeypatch.setattr(cli_input, "BATCH", 15)
-    assert run(*common).out == whole
+    for logit in (0, -np.inf):  # whose loss is infinite
+        x = LOGITS.copy()
+        x[17, LABELS[17]] += logit
+        np.save(files / "x.npy", x)
+        whole = run(*common).out
+        with monkeypatch.context() as patch:
+            patch.setattr(cli_input, "BATCH", 15)
+            assert run(*common).out == whole
 
 
 def test_what_is_ignored_is_left_out(run):

@@ -7,7 +7,7 @@ import numpy as np
 import oracle
 import pytest
 from cases import CASES
-from families import rng_of
+from families import FAMILIES, rng_of
 
 import stablelse
 from stablelse import Rung
@@ -164,6 +164,16 @@ def test_a_certificate_names_the_kernel_and_counts_what_the_reference_settles():
     assert (certificate.climbs, certificate.reference) == (0, 0)
     _, certificate = stablelse.softmax(x.astype(np.longdouble), 1, return_certificate=True)
     assert (certificate.kernel, certificate.reference) == ("reference", 5)
+
+
+@pytest.mark.skipif(kernel.load() is None, reason="the reference is selected")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_certificate_counts_the_elements_in_doubt(name):
+    pytest.importorskip("flint")
+    x, _ = FAMILIES[f"next to a tie of {name}"].make(rng_of(8), 60, 130, FLOAT64)
+    value, certificate = getattr(stablelse, name)(x, 1, return_certificate=True)
+    assert certificate.reference > 0
+    assert certificate.settled.get(Rung.KERNEL, 0) == value.size - certificate.reference
 
 
 # Certificates.

@@ -123,6 +123,10 @@ def test_gradients_told():
 def test_losses_told():
     assert stablelse.nll([0.0, -np.inf], 1) == np.inf
     assert np.isnan(stablelse.nll([0.0, np.inf], 1))
+    x = [0.0, -np.inf]  # and targets that underflow
+    assert stablelse.nll(x, 0, label_smoothing=5e-324) == np.inf
+    assert stablelse.nll(x, [0.5, 0.5], weight=[1, 5e-324]) == np.inf
+    assert stablelse.nll(x, [0.5, 0.5], weight=[1, 0]) == 0
     assert stablelse.nll(np.full((9, 2), [0.0, 1e308]), np.zeros(9, int), reduction="sum") == np.inf
     assert np.signbit(stablelse.nll([5.0], 0)) == 0
     assert stablelse.nll([40.0, 0.0], 0) == 4.248354255291589e-18  # 0 in PyTorch

@@ -92,6 +92,16 @@ EXPORT void phase_label(const double *x, int64_t n, int64_t label, double *out) 
     out[0] = a.loss.high[0]; out[1] = a.loss.low[0]; out[2] = a.error[0]; out[3] = a.less.high[0]; out[4] = a.less.low[0];
     out[5] = a.inverse.high[0]; out[6] = a.inverse.low[0]; out[7] = a.K;
 }
+/* the loss of targets in two words: high, low, error; 1 if it is not left to the reference */
+EXPORT void phase_targets(const double *x, int64_t n, const double *t, double *out) {
+    row r = {.x = (const char *)x, .n = n, .stride = 8, .format = FLOAT64};
+    int64_t l = 0;
+    for (int64_t i = 1; i < n; i++) l = x[i] > x[l] ? i : l;
+    labelled a;
+    if (!label_row(&r, l, &a)) return;
+    target_row(&r, t, t + n, &a);
+    out[0] = a.loss.high[0]; out[1] = a.loss.low[0]; out[2] = a.error[0]; out[3] = a.error[0] == a.error[0];
+}
 /* the positive and the negative part of sum b exp(x), in units of 2^K, and K; a row of blocks of up to `size` */
 EXPORT void phase_weighted(const double *x, int64_t n, const double *b, int64_t size, double *out) {
     real K = all(-0x1p40);
