@@ -23,9 +23,7 @@ class Step(NamedTuple):
 
 
 def steps(
-    evaluation: Evaluation,
-    findings: Sequence[Finding] = (),
-    elements: Iterable[int] | None = None,
+    evaluation: Evaluation, findings: Sequence[Finding] = (), elements: Iterable[int] | None = None
 ) -> Iterator[tuple[int, Step]]:
     """List the elementary operations, numbered; or those of some elements, sums and findings."""
     n, number = len(evaluation.results["x"]), 1

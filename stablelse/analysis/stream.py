@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 #: Reads all numbers once more, in parts of shape (n,), always the same.
 Parts = Callable[[], Iterable[Array]]
 
-_FORMULAS = {
-    Method.NAIVE: NAIVE[Function.LOGSUMEXP],
-    Method.SHIFTED: SHIFTED[Function.LOGSUMEXP],
-}
+_FORMULAS = {Method.NAIVE: NAIVE[Function.LOGSUMEXP], Method.SHIFTED: SHIFTED[Function.LOGSUMEXP]}
 
 # An error has two digits, so it must be `_DISTINCT` times that of the reference. The error of a
 # correctly rounded value is known if the log-sum-exp has ten bits more than float64.

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 #: How to combine the losses of many vectors, as in PyTorch.
 REDUCTIONS = ("none", "mean", "sum")
 
-#: Of a target that underflows: the loss of its class may be infinite.
-_TINY = 5e-324
-
 
 class LabelError(ValueError):
     """A label is not a class, or labels do not fit the logits."""
@@ -84,7 +81,8 @@ class Targets(NamedTuple):
             classes = np.maximum(kept.sum(axis=1, keepdims=True), 1.0)
             inverse = doubleword.reciprocal((classes, np.zeros(1)))
             share, share_low = doubleword.product(inverse, (self.smoothing, 0.0))
-            t[...], t_low[...] = np.maximum(share, _TINY) * kept, share_low * kept
+            # a target that underflows is not 0: the loss of its class may be infinite
+            t[...], t_low[...] = np.maximum(share, 5e-324) * kept, share_low * kept
             rest, rest_low = two_sum(1.0, -self.smoothing)
             part, part_low = two_product(q, rest)
             more = part, part_low + q * rest_low
@@ -92,7 +90,7 @@ class Targets(NamedTuple):
         else:
             t[own] = q
         if self.weight is not None:
-            least = np.where((t > 0) & (self.weight > 0), _TINY, 0.0)
+            least = np.where((t > 0) & (self.weight > 0), 5e-324, 0.0)
             t, t_low = doubleword.product((t, t_low), (self.weight, np.zeros(n)))
             t = np.maximum(t, least)
         t[self.ignored[some]] = t_low[self.ignored[some]] = 0
