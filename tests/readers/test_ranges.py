@@ -101,7 +101,9 @@ def test_blocks_of_an_array_have_their_rows(written):
     assert offsets == [(100 * index, 100) for index in range(10)]
 
 
-@pytest.mark.parametrize("data", [npz(x=np.arange(1000.0)), gzip.compress(b"1\n2\n" * 1000, 0)])
+@pytest.mark.parametrize(
+    "data", [npz(x=np.arange(1000.0)), gzip.compress(b"1\n2\n" * 1000, mtime=0)], ids=["npz", "gz"]
+)
 def test_what_cannot_be_read_from_the_middle_is_one_part(written, data):
     assert assert_same(written(data), 500) == 1
 
