@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 18
 
 #: The edges of histograms, besides thresholds.
-_POWERS = [10.0**power for power in range(6)]
+_POWERS = [float(10**power) for power in range(6)]
 
 
 class Way(Enum):
