@@ -78,8 +78,15 @@ class Audit(Displayed):
         values: Array,
         place_of: Callable[[int], Place],
         labels: Array | None = None,
+        ignore_index: int = -100,
     ) -> None:
-        """Grade values, shape (m, k), of logits, shape (m, n); k is 1 or n."""
+        """Grade values, shape (m, k), of logits, shape (m, n), unless ignored; k is 1 or n."""
+        if labels is not None:
+            kept = np.flatnonzero(labels != ignore_index)
+            places = list(map(place_of, kept.tolist()))
+            x, values, labels, place_of = x[kept], values[kept], labels[kept], places.__getitem__
+        if not len(x):
+            return
         format_, source = FORMATS[self.format], place_of(0).source
         right = _exact(self.function, rows_in(x, format_, place_of), format_, labels)
         given = format_.round(values)

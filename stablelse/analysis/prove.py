@@ -322,7 +322,8 @@ def _line(
     function = Function.SOFTMAX if equation.right.per_element else Function.LOGSUMEXP
     results = [dict(given), dict(given)]
     both = []
-    for side, values, computed in zip(equation[2:], exact, results, strict=True):
+    sides = (equation.left, equation.right)
+    for side, values, computed in zip(sides, exact, results, strict=True):
         perform(side.operations, computed, format_)
         right = np.array([value.nearest for value in values], dtype=format_.dtype)
         found = np.broadcast_to(computed[side.symbol], right.shape)

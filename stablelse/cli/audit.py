@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import typer
 
-from stablelse.analysis import Place
 from stablelse.analysis.audit import Audit
 from stablelse.analysis.results import parse_conditions
 from stablelse.cli import tell
@@ -53,11 +52,8 @@ def run(request: Request) -> None:
             if not request.dtype and given.dtype.kind == "f" and given.dtype.itemsize < 8:
                 text = f"is graded in {formats[0].name}: name its --dtype"
                 NOTES.note(Note(f"{given.dtype} or narrower, {text}", request.values))
-            if stack.labels is None:
-                result.update(stack.values, given, partial(place_of, stack))
-            elif (kept := np.flatnonzero(stack.labels != request.ignore_index)).size:
-                place = partial(_place_of_kept, stack, kept)
-                result.update(stack.values[kept], given[kept], place, stack.labels[kept])
+            place, labels = partial(place_of, stack), stack.labels
+            result.update(stack.values, given, place, labels, request.ignore_index)
         values.end("the logits")
     if not result.rows:
         raise ReadError(f"every label is {request.ignore_index}, which --ignore-index leaves out")
@@ -66,10 +62,6 @@ def run(request: Request) -> None:
     if found := [condition.text for condition in conditions if result.has(condition)]:
         tell(f"failed: {', '.join(found)}: {result.ulps:g} ulp, {result.nats:g} nats off")
         raise typer.Exit(1)
-
-
-def _place_of_kept(stack: Vectors, kept: Array, row: int) -> Place:
-    return place_of(stack, int(kept[row]))
 
 
 def _taken(stack: Vectors, values: Beside, width: int, request: Request) -> Array:

@@ -38,13 +38,13 @@ def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:
     only on request. Results go to `rows.place` if possible.
     """
     format_, function = known_format(rows.dtype), NAMES.index(name)
-    wide, is_narrower = FORMATS["float64"], format_.significand_bits < 53 and format_.has_infinity
-    for of in (format_, wide)[: 1 + is_narrower]:
-        x = for_kernel(rows.x, of)
-        b = None if rows.weights is None else for_kernel(rows.weights, of)
-        if x is not None and (b is None) == (rows.weights is None):
-            break
-    else:
+    # Results of float64 are narrowed, unless there are too many in a row to hold both.
+    is_narrow = format_.significand_bits < 53 and format_.has_infinity
+    is_narrow &= function == _LOGSUMEXP or rows.x.shape[1] <= JOB
+    of = FORMATS["float64"] if is_narrow and rows.x.dtype == np.float64 else format_
+    x = for_kernel(rows.x, of)
+    b = None if rows.weights is None else for_kernel(rows.weights, of)
+    if x is None or (b is None and rows.weights is not None):
         return _by_reference(name, rows)
     y, signs = rows.place, None if b is None else np.empty(len(x))
     if y is None:

@@ -399,6 +399,7 @@ def _cause(finding: Finding, facts: Facts) -> str:
     """Return what happened at an operation."""
     name, symbol = finding.kind.value, finding.symbol
     operation, evaluation = facts.operation(finding), facts.result.evaluation
+    has_terms = evaluation is not None and np.any(evaluation.results.get("t", 0))
     fields = {
         "operation": facts.shown(finding),
         "what": facts.symbol(symbol),
@@ -419,7 +420,7 @@ def _cause(finding: Finding, facts: Facts) -> str:
         name = "overflow s"
     elif symbol == "a":
         name, fields["number"] = "input_overflow", f"the shift {facts.result.shift}"
-    elif "log 0" in SENTENCES[name] and evaluation and np.any(evaluation.results.get("t", 0)):
+    elif name in ("log_of_zero", "sum_underflow") and has_terms:
         name = "log_of_zero cancelled"
     elif name == "cancellation" and operation is not None:
         fields["rounded"] = rounded = facts.symbol(operation.operands[-1].symbol)

@@ -97,11 +97,8 @@ def test_from_every_format_to_every_other(source, target):
 @pytest.mark.parametrize(
     ("x", "b", "expected"),
     [
-        (
-            [1 + 2.0**-11, -800],
-            1,
-            1 + 2.0**-10,
-        ),  # above a midpoint of float16, by less than 2**-1000
+        # above a midpoint of float16, by less than 2**-1000, then below
+        ([1 + 2.0**-11, -800], 1, 1 + 2.0**-10),
         ([1 + 3 * 2.0**-11, -800], [1, -1], 1 + 2.0**-10),
         ([65520.0, -800], [1, -1], 65504),
     ],
