@@ -76,7 +76,7 @@ class Tally:
         self._worst: dict[int, tuple[Comparison, list[float]]] = {}
 
     def add(self, found: Sequence[Comparison]) -> Sequence[Comparison]:
-        """Count and return compared rows, or one vector, of one function, in the same ways.
+        """Count compared rows, or one vector, of one function by the same methods; return them.
 
         All are kept; if they are too many, the first ones, the first ones that broke, and the
         worst.

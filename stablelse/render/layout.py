@@ -102,7 +102,7 @@ def hanging(
 
 
 def fitted(text: Text, width: int, indent: int | None = None) -> Text:
-    """Return lines; those too wide wrapped only at blanks and indented, so that no name is cut."""
+    """Wrap lines that are too wide, only at blanks, so that no name is cut, and indent them."""
     if text.no_wrap or max(map(len, text.plain.split("\n"))) <= width:
         return text
     lines = []

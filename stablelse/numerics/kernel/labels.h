@@ -66,8 +66,8 @@ static int label_row(const row *r, int64_t l, labelled *a) {
 
 /* Targets t: sum t_j (a - x_j) + T log S, where a is the largest element, and T the sum of the t. A difference is exact.
    A product leaves out or rounds less than 2^-100, since low words are below 2^-51 of their high ones; t errs by
-   2^-99, and each of n sums by 2^-103, for all terms have one sign. The error is NaN, for the reference to do, if an x
-   with a t is -inf, or a t is not between 2^-900 and 2^900.
+   2^-99, and each of n sums by 2^-103, for all terms have one sign. The error is NaN or infinite, which leaves the row
+   to the reference, if an x with a t is -inf, or a t is neither 0 nor between 2^-900 and 2^900.
 
    So the head, T and T log S err by 2^-98 and n 2^-103 of themselves, and what underflows loses 2^-1073 in each of n + 1
    products: nothing if all x with a t are a, and S is 1 or T is 0. Then the loss is 0, exactly. */
