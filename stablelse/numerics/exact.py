@@ -159,8 +159,8 @@ def _settle_band(function: int, rows: Rows, y: Array, signs: Array | None) -> Ce
 def _narrowed(wide: Array, y: Array) -> Array:
     """Round correctly rounded float64 to a narrower format, y; return what is in doubt.
 
-    The exact values lie within an ulp. If both ends round to the same number, so do they;
-    otherwise, next to a midpoint of the format, rounding twice may be wrong.
+    Exact values lie within an ulp, 2**-52 of a normal number or less; subnormal ones become 0. If
+    both ends round to the same number, so do they; otherwise rounding twice may be wrong.
     """
     format_ = known_format(y.dtype)
     low, y[...] = (format_.round(wide * (1 + ulp)) for ulp in (-(2.0**-52), 2.0**-52))
